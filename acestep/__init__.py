@@ -1,0 +1,1 @@
+"""The Python client of acestep-serve, and the generated code of its contracts."""

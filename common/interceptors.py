@@ -1,0 +1,106 @@
+"""One wrapper around every call: errors become statuses, and each call is counted and logged once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+
+from common.errors import AceError, Kind
+from common.status import CODES, to_status
+from common.telemetry import CALL_SECONDS, CALLS_RUNNING, REQUEST_ID, REQUEST_ID_HEADER, new_request_id
+
+logger = logging.getLogger(__name__)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Answers an `AceError` with its status, and anything unforeseen with a bare INTERNAL.
+
+    Streaming methods must be async generators.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        handler = await continuation(handler_call_details)
+        # Health and reflection are infrastructure: they raise no AceError, and probes fill logs.
+        if handler is None or not handler_call_details.method.startswith("/acestep."):
+            return handler
+        arity = f"{_arity(handler.request_streaming)}_{_arity(handler.response_streaming)}"
+        guard = _guard_stream if handler.response_streaming else _guard_unary
+        make = getattr(grpc, f"{arity}_rpc_method_handler")
+        guarded: grpc.RpcMethodHandler[Any, Any] = make(
+            guard(getattr(handler, arity), handler_call_details.method),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
+        return guarded
+
+
+def _arity(streaming: bool) -> str:
+    return "stream" if streaming else "unary"
+
+
+def _guard_unary(method: Callable[..., Awaitable[Any]], name: str) -> Any:
+    async def guarded(request: Any, context: Context) -> Any:
+        async with _answering(context, name):
+            return await method(request, context)
+
+    return guarded
+
+
+def _guard_stream(method: Callable[..., AsyncIterator[Any]], name: str) -> Any:
+    async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
+        async with _answering(context, name):
+            async for response in method(request, context):
+                yield response
+
+    return guarded
+
+
+@asynccontextmanager
+async def _answering(context: Context, name: str) -> AsyncIterator[None]:
+    metadata = dict(context.invocation_metadata() or ())
+    request_id = str(metadata.get(REQUEST_ID_HEADER) or new_request_id())
+    REQUEST_ID.set(request_id)
+    context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
+    started = time.monotonic()
+    code = grpc.StatusCode.OK
+    running = CALLS_RUNNING.labels(name)
+    running.inc()
+    try:
+        yield
+    except AceError as error:
+        code = CODES[error.kind]
+        if error.kind is Kind.INTERNAL:
+            logger.error("%s failed: %s", name, error.reason)
+        await context.abort_with_status(to_status(error))
+    except grpc.aio.AbortError:  # answered already
+        code = grpc.StatusCode.UNKNOWN
+        raise
+    except Exception:
+        code = grpc.StatusCode.INTERNAL
+        logger.exception("%s failed", name)
+        await context.abort_with_status(
+            to_status(
+                AceError(Kind.INTERNAL, "INTERNAL", "internal error; the server's log has the details")
+            )
+        )
+    except BaseException:  # the caller hung up, or its deadline passed
+        code = grpc.StatusCode.CANCELLED
+        raise
+    finally:
+        running.dec()
+        elapsed = time.monotonic() - started
+        CALL_SECONDS.labels(name, code.name).observe(elapsed)
+        logger.info("%s %s in %.3f s", name, code.name, elapsed)

@@ -1,0 +1,86 @@
+"""`AceError` to and from `google.rpc.Status`: the only place that knows both."""
+
+from typing import Any
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from common.errors import AceError, Kind, Violation
+
+DOMAIN = "acestep"
+
+CODES = {
+    Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Kind.PRECONDITION: grpc.StatusCode.FAILED_PRECONDITION,
+    Kind.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Kind.UNIMPLEMENTED: grpc.StatusCode.UNIMPLEMENTED,
+    Kind.TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Kind.CANCELLED: grpc.StatusCode.CANCELLED,
+    Kind.INTERNAL: grpc.StatusCode.INTERNAL,
+}
+KINDS = {code: kind for kind, code in CODES.items()}
+
+
+def to_status(error: AceError) -> Any:
+    """The gRPC status of `error`, with `ErrorInfo` and, where they apply, `BadRequest` and `RetryInfo`."""
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.facts)
+    ]
+    if error.violations:
+        details.append(
+            error_details_pb2.BadRequest(
+                field_violations=[
+                    error_details_pb2.BadRequest.FieldViolation(
+                        field=violation.field, description=f"{violation.rule}; received {violation.value}"
+                    )
+                    for violation in error.violations
+                ]
+            )
+        )
+    if error.retry_after_s is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(round(error.retry_after_s * 1000))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    packed = [any_pb2.Any() for _ in details]
+    for box, detail in zip(packed, details, strict=True):
+        box.Pack(detail)
+    return rpc_status.to_status(
+        status_pb2.Status(code=CODES[error.kind].value[0], message=error.message, details=packed)
+    )
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError) -> AceError:
+    """Read a failed call back into the error that the other side raised.
+
+    A status that our services never send on purpose becomes INTERNAL.
+    """
+    kind = KINDS.get(error.code(), Kind.INTERNAL)
+    reason, facts, violations, retry_after_s = "", dict[str, str](), list[Violation](), None
+    status = rpc_status.from_call(error)
+    for box in status.details if status is not None else ():
+        info, bad, retry = (
+            error_details_pb2.ErrorInfo(),
+            error_details_pb2.BadRequest(),
+            error_details_pb2.RetryInfo(),
+        )
+        if box.Unpack(info):
+            reason, facts = info.reason, dict(info.metadata)
+        elif box.Unpack(bad):
+            for item in bad.field_violations:
+                rule, _, value = item.description.partition("; received ")
+                violations.append(Violation(item.field, rule, value))
+        elif box.Unpack(retry):
+            retry_after_s = retry.retry_delay.ToMilliseconds() / 1000
+    return AceError(
+        kind,
+        reason or error.code().name,
+        error.details() or error.code().name,
+        violations=tuple(violations),
+        retry_after_s=retry_after_s,
+        **facts,
+    )

@@ -1,0 +1,1 @@
+"""The DiT service: conditioning, diffusion and the audio codec on one device."""

@@ -1,0 +1,1 @@
+"""The gateway: composes the stages into songs. The one door for users."""

@@ -1,0 +1,1 @@
+"""The LM service: the 5 Hz language model on vLLM."""

@@ -1,0 +1,1 @@
+"""Checkpoints on disk: fetching released ones, listing them, and building the tiny family."""
