@@ -20,7 +20,7 @@ RENDER_PHASE_DIFFUSION: RenderPhase
 RENDER_PHASE_DECODING: RenderPhase
 
 class RenderJob(_message.Message):
-    __slots__ = ("model", "task", "instruction", "metadata", "lyrics", "audio_codes", "seed", "diffusion", "cover", "repaint", "tracks", "source_latents", "has_source_audio", "has_reference_audio", "finish", "return_latents")
+    __slots__ = ("model", "task", "instruction", "metadata", "lyrics", "audio_codes", "seed", "diffusion", "cover", "repaint", "tracks", "source_latents", "has_source_audio", "has_reference_audio", "finish", "return_latents", "validate_only")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     INSTRUCTION_FIELD_NUMBER: _ClassVar[int]
@@ -37,6 +37,7 @@ class RenderJob(_message.Message):
     HAS_REFERENCE_AUDIO_FIELD_NUMBER: _ClassVar[int]
     FINISH_FIELD_NUMBER: _ClassVar[int]
     RETURN_LATENTS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     model: str
     task: _music_pb2.Task
     instruction: str
@@ -53,7 +54,8 @@ class RenderJob(_message.Message):
     has_reference_audio: bool
     finish: Finish
     return_latents: bool
-    def __init__(self, model: _Optional[str] = ..., task: _Optional[_Union[_music_pb2.Task, str]] = ..., instruction: _Optional[str] = ..., metadata: _Optional[_Union[_music_pb2.SongMetadata, _Mapping]] = ..., lyrics: _Optional[str] = ..., audio_codes: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., diffusion: _Optional[_Union[_music_pb2.DiffusionParams, _Mapping]] = ..., cover: _Optional[_Union[_music_pb2.CoverParams, _Mapping]] = ..., repaint: _Optional[_Union[_music_pb2.RepaintParams, _Mapping]] = ..., tracks: _Optional[_Iterable[_Union[_music_pb2.Track, str]]] = ..., source_latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., has_source_audio: _Optional[bool] = ..., has_reference_audio: _Optional[bool] = ..., finish: _Optional[_Union[Finish, _Mapping]] = ..., return_latents: _Optional[bool] = ...) -> None: ...
+    validate_only: bool
+    def __init__(self, model: _Optional[str] = ..., task: _Optional[_Union[_music_pb2.Task, str]] = ..., instruction: _Optional[str] = ..., metadata: _Optional[_Union[_music_pb2.SongMetadata, _Mapping]] = ..., lyrics: _Optional[str] = ..., audio_codes: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., diffusion: _Optional[_Union[_music_pb2.DiffusionParams, _Mapping]] = ..., cover: _Optional[_Union[_music_pb2.CoverParams, _Mapping]] = ..., repaint: _Optional[_Union[_music_pb2.RepaintParams, _Mapping]] = ..., tracks: _Optional[_Iterable[_Union[_music_pb2.Track, str]]] = ..., source_latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., has_source_audio: _Optional[bool] = ..., has_reference_audio: _Optional[bool] = ..., finish: _Optional[_Union[Finish, _Mapping]] = ..., return_latents: _Optional[bool] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class Finish(_message.Message):
     __slots__ = ("enable_normalization", "normalization_db", "fade_in_seconds", "fade_out_seconds")
