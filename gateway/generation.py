@@ -1,0 +1,209 @@
+"""From a request to songs: the plan first, which they share, then every song on its own."""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+from acestep.dit.v1 import dit_service_pb2 as dit_pb
+from acestep.gateway.v1 import music_service_pb2 as pb
+from acestep.lm.v1 import lm_service_pb2 as lm_pb
+from acestep.music.v1 import music_pb2
+from common.errors import AceError
+from common.music import CHANNELS, CHUNK_BYTES, SAMPLE_RATE_HZ
+from common.status import KINDS
+from common.version import SERVER_VERSION
+from gateway import planning
+from gateway.deadline import Deadline
+from gateway.encoding import FORMATS
+from gateway.jobs import render_job
+from gateway.merge import merged
+from gateway.progress import Fraction
+from gateway.request import Order
+from gateway.settings import Settings
+from gateway.song import FinishedSong, SongMaker, queued
+from gateway.stages import Info, Stages, closing_events, forwarded
+from gateway.uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every generation works with."""
+
+    stages: Stages
+    uploads: Uploads
+    settings: Settings
+
+
+async def generate(
+    workshop: Workshop, info: Info, order: Order, deadline: Deadline
+) -> AsyncIterator[pb.GenerateMusicResponse]:
+    """Carry out `order`, whose models are known to be loaded.
+
+    Raises `AceError` if a stage refuses or fails, unless at least one song succeeds.
+    """
+    started = time.monotonic()
+    request = order.request
+    warnings = await _check_with_dit(workshop, order, deadline)
+    yield pb.GenerateMusicResponse(
+        accepted=pb.Accepted(
+            request_id=request.request_id,
+            effective=request,
+            seeds=[pb.Seeds(lm_seed=seeds.lm, dit_seed=seeds.dit) for seeds in order.seeds],
+            warnings=[*order.warnings, *warnings],
+        )
+    )
+    fraction = Fraction(order.song_count)
+    timings = {"lm_phase1_time": 0.0}
+    planned: music_pb2.SongMetadata | None = None
+    if order.calls.plan:
+        async for event in _plan(workshop, order, deadline, fraction):
+            if isinstance(event, lm_pb.PlanResponse.Result):
+                planned = event.metadata
+                timings["lm_phase1_time"] = event.usage.run_seconds
+            else:
+                yield event
+    plan = planning.combine(request, planned)
+    yield pb.GenerateMusicResponse(plan=plan)
+    maker = SongMaker(order, plan, workshop.stages, workshop.uploads, workshop.settings, deadline, fraction)
+    songs: list[pb.Song] = []
+    async for song_event in merged([maker.make(index) for index in range(order.song_count)]):
+        if isinstance(song_event, FinishedSong):
+            songs.append(song_event.song)
+            for message in _file_messages(song_event, request.output.audio_format):
+                yield message
+        else:
+            if song_event.HasField("song"):
+                songs.append(song_event.song)
+            yield song_event
+    _raise_if_all_failed(songs)
+    result = _result(order, info, plan, songs)
+    result.timings.update(_timings(timings, songs))
+    result.timings["wall_time"] = time.monotonic() - started
+    yield pb.GenerateMusicResponse(result=result)
+
+
+async def _check_with_dit(workshop: Workshop, order: Order, deadline: Deadline) -> list[str]:
+    """Have the diffusion check its part, before the language model works for minutes.
+
+    Fills the parameters in use into the order, and returns warnings. Raises `AceError`.
+    """
+    request = order.request
+    job = render_job(request, planning.combine(request, None), pb.Song(audio_codes=request.audio_codes))
+    job.validate_only = True
+
+    async def requests() -> AsyncIterator[dit_pb.RenderRequest]:
+        yield dit_pb.RenderRequest(job=job)
+
+    call = workshop.stages.dit.Render(
+        requests(), timeout=deadline.within(workshop.settings.info_timeout_s), metadata=forwarded()
+    )
+    warnings: list[str] = []
+    async with closing_events("dit", call) as events:
+        async for event in events:
+            if event.HasField("started"):
+                request.model = event.started.model.name
+                request.diffusion.CopyFrom(event.started.diffusion)
+                warnings = list(event.started.warnings)
+    return warnings
+
+
+async def _plan(
+    workshop: Workshop, order: Order, deadline: Deadline, fraction: Fraction
+) -> AsyncIterator[pb.GenerateMusicResponse | lm_pb.PlanResponse.Result]:
+    request = order.request
+    sampling = music_pb2.LmSampling()
+    sampling.CopyFrom(request.lm.sampling)
+    sampling.seed = order.seeds[0].lm
+    job = lm_pb.PlanRequest(
+        caption=request.caption,
+        lyrics=planning.lyrics(request),
+        fixed=planning.given_metadata(request),
+        chain_of_thought=request.lm.chain_of_thought,
+        sampling=sampling,
+        model=request.lm_model,
+    )
+    call = workshop.stages.lm.Plan(
+        job, timeout=deadline.within(workshop.settings.plan_timeout_s), metadata=forwarded()
+    )
+    async with closing_events("lm", call) as events:
+        async for event in events:
+            kind = event.WhichOneof("event")
+            if kind == "queued":
+                yield queued(pb.STAGE_LM, None, event.queued)
+            elif kind == "field":
+                yield pb.GenerateMusicResponse(
+                    plan_field=pb.PlanField(name=event.field.name, value=event.field.value)
+                )
+            elif kind == "progress":
+                yield pb.GenerateMusicResponse(
+                    progress=pb.Progress(
+                        phase=pb.PHASE_PLAN,
+                        step_count=event.progress.token_count,
+                        fraction=fraction.reached(pb.PHASE_PLAN, None, 0.0),
+                        tokens_per_second=event.progress.tokens_per_second,
+                    )
+                )
+            elif kind == "result":
+                yield event.result
+
+
+def _file_messages(
+    finished: FinishedSong, audio_format: music_pb2.AudioFormat
+) -> Iterator[pb.GenerateMusicResponse]:
+    index, data = finished.song.song_index, finished.data
+    start = pb.AudioStart(
+        song_index=index,
+        audio_format=audio_format,
+        media_type=FORMATS[audio_format].media_type,
+        sample_rate_hertz=SAMPLE_RATE_HZ,
+        channel_count=CHANNELS,
+        byte_count=len(data),
+    )
+    yield pb.GenerateMusicResponse(audio_start=start)
+    for offset in range(0, len(data), CHUNK_BYTES):
+        chunk = pb.AudioChunk(
+            song_index=index, offset_bytes=offset, data=data[offset : offset + CHUNK_BYTES]
+        )
+        yield pb.GenerateMusicResponse(audio=chunk)
+    yield pb.GenerateMusicResponse(song=finished.song)
+
+
+def _raise_if_all_failed(songs: list[pb.Song]) -> None:
+    if all(song.HasField("error") for song in songs):
+        first = songs[0].error
+        kind = next(kind for code, kind in KINDS.items() if code.value[0] == first.code)
+        raise AceError(kind, first.reason, first.message)
+
+
+def _result(order: Order, info: Info, plan: pb.Plan, songs: list[pb.Song]) -> pb.GenerateMusicResult:
+    failed = sum(song.HasField("error") for song in songs)
+    return pb.GenerateMusicResult(
+        request_id=order.request.request_id,
+        plan=plan,
+        succeeded_count=len(songs) - failed,
+        failed_count=failed,
+        dit_model=info.dit_model(order.request.model).model,
+        lm_model=info.lm_model("").model if order.calls.any else None,
+        vae=info.dit.vae,
+        text_encoder=info.dit.text_encoder,
+        server_version=SERVER_VERSION,
+    )
+
+
+def _timings(timings: dict[str, float], songs: list[pb.Song]) -> dict[str, float]:
+    """Upstream's keys (spec dit.md 5.2). Work of songs that ran side by side is added up."""
+
+    def total(*phases: str) -> float:
+        return sum(song.timings[phase] for song in songs for phase in phases if phase in song.timings)
+
+    lm_phase1 = timings["lm_phase1_time"]
+    lm_phase2 = total("lm_phase2")
+    dit = total("conditioning", "diffusion", "decoding")
+    return {
+        "lm_phase1_time": lm_phase1,
+        "lm_phase2_time": lm_phase2,
+        "lm_total_time": lm_phase1 + lm_phase2,
+        "dit_total_time_cost": dit,
+        "pipeline_total_time": lm_phase1 + lm_phase2 + dit,
+        "encoding_time": total("encoding"),
+    }

@@ -1,0 +1,7 @@
+"""What the gateway counts. Nothing a user wrote is ever a label."""
+
+from prometheus_client import Counter, Gauge
+
+SONGS = Counter("acestep_gateway_songs_total", "Songs that ended, by gRPC status code.", ["code"])
+SONGS_RUNNING = Gauge("acestep_gateway_songs_running", "Songs taken on and not ended.")
+UPLOADED_BYTES = Gauge("acestep_gateway_uploaded_bytes", "Bytes of uploaded audio that are kept.")

@@ -1,0 +1,129 @@
+"""`MusicService`: admit, check with the stages, hand on."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import grpc
+
+from acestep.gateway.v1 import music_service_pb2 as pb
+from acestep.gateway.v1 import music_service_pb2_grpc as rpc
+from common.errors import AceError, Kind, invalid
+from common.fields import FieldChecker
+from common.interceptors import Context
+from common.music import MAX_CODES
+from gateway import capabilities, descriptions, generation, request
+from gateway.deadline import Deadline
+from gateway.generation import Workshop
+from gateway.metrics import SONGS_RUNNING
+from gateway.stages import Info
+
+
+class MusicServicer(rpc.MusicServiceServicer):
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._running: dict[str, int] = {}
+        """Songs of each request that is running, by its id."""
+
+    async def GenerateMusic(
+        self, message: pb.GenerateMusicRequest, context: Context
+    ) -> AsyncIterator[pb.GenerateMusicResponse]:
+        deadline = Deadline(context.time_remaining())
+        order = request.order(message)
+        info = await self._workshop.stages.info()
+        self._check_against(info, order)
+        with self._admitted(order):
+            async for event in generation.generate(self._workshop, info, order, deadline):
+                yield event
+
+    async def UnderstandMusic(
+        self, message: pb.UnderstandMusicRequest, context: Context
+    ) -> AsyncIterator[pb.UnderstandMusicResponse]:
+        deadline = Deadline(context.time_remaining())
+        info = await self._workshop.stages.info()
+        async for event in descriptions.understand(self._workshop, info, message, deadline):
+            yield event
+
+    async def CreateSample(
+        self, message: pb.CreateSampleRequest, context: Context
+    ) -> AsyncIterator[pb.CreateSampleResponse]:
+        deadline = Deadline(context.time_remaining())
+        async for event in descriptions.create(self._workshop, message, deadline):
+            yield event
+
+    async def FormatSample(
+        self, message: pb.FormatSampleRequest, context: Context
+    ) -> AsyncIterator[pb.FormatSampleResponse]:
+        deadline = Deadline(context.time_remaining())
+        async for event in descriptions.reformat(self._workshop, message, deadline):
+            yield event
+
+    async def UploadAudio(
+        self, messages: AsyncIterator[pb.UploadAudioRequest], context: Context
+    ) -> pb.UploadAudioResponse:
+        first = await anext(messages, None)
+        if first is None or not first.HasField("header"):
+            raise invalid("header", "must come first", "nothing" if first is None else "a chunk")
+        announced = first.header.byte_count if first.header.HasField("byte_count") else None
+
+        async def chunks() -> AsyncIterator[bytes]:
+            async for message in messages:
+                if not message.HasField("chunk"):
+                    raise invalid("header", "must come once", "a second header")
+                yield message.chunk.data
+
+        upload = await self._workshop.uploads.add(chunks(), announced)
+        return pb.UploadAudioResponse(
+            audio_id=upload.audio_id,
+            duration_seconds=upload.duration_s,
+            sample_rate_hertz=upload.sample_rate_hz,
+            channel_count=upload.channels,
+        )
+
+    async def GetCapabilities(
+        self, message: pb.GetCapabilitiesRequest, context: Context
+    ) -> pb.GetCapabilitiesResponse:
+        return capabilities.capabilities(await self._workshop.stages.info(), self._workshop.uploads)
+
+    def _check_against(self, info: Info, order: request.Order) -> None:
+        """Check what depends on the loaded models, and name the language model. Raises `AceError`."""
+        message = order.request
+        model = info.dit_model(message.model)
+        check = FieldChecker()
+        check.codes("audio_codes", message.audio_codes, model.code_count, MAX_CODES)
+        check.done()
+        if order.calls.any or message.HasField("lm_model"):
+            message.lm_model = info.lm_model(message.lm_model).model.name
+        for field in ("source_audio_id", "reference_audio_id"):
+            if message.HasField(field):
+                self._workshop.uploads.find(field, getattr(message, field))
+
+    @contextmanager
+    def _admitted(self, order: request.Order) -> Iterator[None]:
+        request_id, limit = order.request.request_id, self._workshop.settings.max_songs
+        running = sum(self._running.values())
+        if request_id in self._running:
+            raise AceError(
+                Kind.PRECONDITION,
+                "REQUEST_RUNNING",
+                f"request_id must not be that of a running request; received {request_id!r}",
+                field="request_id",
+            )
+        if running + order.song_count > limit:
+            raise AceError(
+                Kind.OVERLOADED,
+                "GATEWAY_FULL",
+                f"{running} songs are running, and at most {limit} may; retry later",
+                retry_after_s=5.0,
+                running=running,
+                limit=limit,
+            )
+        self._running[request_id] = order.song_count
+        SONGS_RUNNING.inc(order.song_count)
+        try:
+            yield
+        finally:
+            SONGS_RUNNING.dec(self._running.pop(request_id))
+
+
+def add_to(server: grpc.aio.Server, workshop: Workshop) -> None:
+    rpc.add_MusicServiceServicer_to_server(MusicServicer(workshop), server)

@@ -1,0 +1,65 @@
+"""Everything an operator can set, in one place. Environment: `ACESTEP_GATEWAY_*`."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from common.telemetry import LogFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    address: str = "0.0.0.0:50050"
+    """Where to listen, as gRPC spells it."""
+
+    lm_address: str = "127.0.0.1:50051"
+    """The language model service."""
+
+    dit_address: str = "127.0.0.1:50052"
+    """The diffusion service."""
+
+    metrics_port: int = 9050
+    """Port of the Prometheus metrics; 0 serves none."""
+
+    max_songs: int = 64
+    """Songs taken on at once, those that wait in a stage's queue included."""
+
+    info_timeout_s: float = 5.0
+    """Deadline for asking a stage what it has loaded, and for checking a request with it."""
+
+    plan_timeout_s: float = 300.0
+    """Deadline for a plan or a description, queue included; a caller's shorter one wins."""
+
+    codes_timeout_s: float = 1200.0
+    """Deadline for a song's codes, queue included."""
+
+    render_timeout_s: float = 1200.0
+    """Deadline for a song's render, queue included."""
+
+    upload_dir: Path = Path("run/uploads")
+    """Where uploaded audio is kept."""
+
+    max_upload_bytes: int = 256 * 1024 * 1024
+    """Largest uploaded file."""
+
+    max_uploads_bytes: int = 4 * 1024 * 1024 * 1024
+    """Uploaded files together; beyond it, uploads are refused until older ones expire."""
+
+    upload_lifetime_s: float = 3600.0
+    """How long an upload is kept after its last use."""
+
+    grace_s: float = 120.0
+    """At SIGTERM, running calls get this long to finish."""
+
+    log_format: LogFormat = LogFormat.JSON
+    """`json` or `text`."""
+
+    log_level: str = "INFO"
+    """Python's name of the level."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and value < 0:
+                raise ValueError(f"{field.name} is {value}; it must not be negative")
+        if self.max_songs < 1:
+            raise ValueError(f"max_songs is {self.max_songs}; it must be at least 1")

@@ -1,0 +1,209 @@
+"""One song of a request: its codes, its render, its file."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from acestep.dit.v1 import dit_service_pb2 as dit_pb
+from acestep.gateway.v1 import music_service_pb2 as pb
+from acestep.lm.v1 import lm_service_pb2 as lm_pb
+from acestep.music.v1 import music_pb2
+from common.errors import AceError
+from common.status import CODES
+from gateway import planning
+from gateway.deadline import Deadline
+from gateway.encoding import FORMATS, SongFile
+from gateway.jobs import render_job
+from gateway.metrics import SONGS
+from gateway.progress import Fraction
+from gateway.request import Order
+from gateway.settings import Settings
+from gateway.stages import Stages, closing_events, forwarded
+from gateway.uploads import Uploads
+
+RENDER_PHASES = {
+    dit_pb.RENDER_PHASE_CONDITIONING: pb.PHASE_CONDITIONING,
+    dit_pb.RENDER_PHASE_DIFFUSION: pb.PHASE_DIFFUSION,
+    dit_pb.RENDER_PHASE_DECODING: pb.PHASE_DECODING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedSong:
+    """A song's file, and what is said of it. Handed out whole, so that files do not interleave."""
+
+    data: bytes
+    song: pb.Song
+
+
+SongEvent = pb.GenerateMusicResponse | FinishedSong
+
+
+@dataclass(slots=True)
+class SongMaker:
+    """Makes the songs of one request, each on its own."""
+
+    order: Order
+    plan: pb.Plan
+    stages: Stages
+    uploads: Uploads
+    settings: Settings
+    deadline: Deadline
+    fraction: Fraction
+    lm_turns: asyncio.Semaphore = field(init=False)
+    """How many songs may be in the language model at a time."""
+
+    def __post_init__(self) -> None:
+        self.lm_turns = asyncio.Semaphore(self.order.request.lm.batch_chunk_size)
+
+    async def make(self, index: int) -> AsyncIterator[SongEvent]:
+        """The events of song `index`. A failure is an event too: other songs go on."""
+        seeds = self.order.seeds[index]
+        song = pb.Song(song_index=index, seeds=pb.Seeds(lm_seed=seeds.lm, dit_seed=seeds.dit))
+        if self.order.request.HasField("duration_seconds"):
+            song.requested_duration_seconds = self.order.request.duration_seconds
+        song.audio_codes.extend(self.order.request.audio_codes)
+        try:
+            if self.order.calls.codes:
+                async for event in self._codes(song):
+                    yield event
+            async for rendered in self._render(song):
+                yield rendered
+        except AceError as error:
+            SONGS.labels(CODES[error.kind].name).inc()
+            song.error.code = CODES[error.kind].value[0]
+            song.error.reason, song.error.message = error.reason, error.message
+            yield pb.GenerateMusicResponse(song=song)
+        except (asyncio.CancelledError, GeneratorExit):
+            SONGS.labels("CANCELLED").inc()
+            raise
+        else:
+            SONGS.labels("OK").inc()
+
+    async def _codes(self, song: pb.Song) -> AsyncIterator[pb.GenerateMusicResponse]:
+        request = self.order.request
+        sampling = music_pb2.LmSampling()
+        sampling.CopyFrom(request.lm.sampling)
+        sampling.seed = song.seeds.lm_seed
+        metadata = planning.codes_metadata(request, self.plan)
+        job = lm_pb.GenerateCodesRequest(
+            caption=request.caption,
+            lyrics=self.plan.lyrics,
+            metadata=metadata,
+            duration_seconds=metadata.duration_seconds if metadata.HasField("duration_seconds") else None,
+            cfg_scale=request.lm.cfg_scale,
+            negative_prompt=request.lm.negative_prompt,
+            sampling=sampling,
+            model=request.lm_model,
+        )
+        async with self.lm_turns:
+            call = self.stages.lm.GenerateCodes(
+                job, timeout=self.deadline.within(self.settings.codes_timeout_s), metadata=forwarded()
+            )
+            async with closing_events("lm", call) as events:
+                async for event in events:
+                    kind = event.WhichOneof("event")
+                    if kind == "codes":
+                        song.audio_codes.extend(event.codes.codes)
+                    elif kind == "result":
+                        song.timings["lm_queue"] = event.result.usage.queue_seconds
+                        song.timings["lm_phase2"] = event.result.usage.run_seconds
+                    elif kind == "queued":
+                        yield queued(pb.STAGE_LM, song.song_index, event.queued)
+                    elif kind == "progress":
+                        yield self._codes_progress(song.song_index, event.progress)
+
+    def _codes_progress(self, index: int, progress: lm_pb.LmProgress) -> pb.GenerateMusicResponse:
+        expected = progress.expected_token_count if progress.HasField("expected_token_count") else None
+        done = min(1.0, progress.token_count / expected) if expected else 0.0
+        message = pb.Progress(
+            phase=pb.PHASE_CODES,
+            song_index=index,
+            step_count=progress.token_count,
+            total_step_count=expected,
+            fraction=self.fraction.reached(pb.PHASE_CODES, index, done),
+            tokens_per_second=progress.tokens_per_second,
+        )
+        if progress.HasField("estimated_remaining_seconds"):
+            message.estimated_remaining_seconds = progress.estimated_remaining_seconds
+        return pb.GenerateMusicResponse(progress=message)
+
+    async def _render(self, song: pb.Song) -> AsyncIterator[SongEvent]:
+        output = self.order.request.output
+        file = SongFile(FORMATS[output.audio_format], output.mp3_bitrate)
+        encoding_s = 0.0
+        job = render_job(self.order.request, self.plan, song)
+        call = self.stages.dit.Render(
+            self._render_requests(job),
+            timeout=self.deadline.within(self.settings.render_timeout_s),
+            metadata=forwarded(),
+        )
+        try:
+            async with closing_events("dit", call) as events:
+                async for event in events:
+                    kind = event.WhichOneof("event")
+                    if kind == "audio":
+                        started = time.monotonic()
+                        await file.write(event.audio.samples)
+                        encoding_s += time.monotonic() - started
+                    elif kind == "started":
+                        song.resolved_duration_seconds = event.started.duration_seconds
+                    elif kind == "queued":
+                        yield queued(pb.STAGE_DIT, song.song_index, event.queued)
+                    elif kind == "progress":
+                        yield self._render_progress(song.song_index, event.progress)
+                    elif kind == "result":
+                        _note_result(song, event.result)
+            started = time.monotonic()
+            data = await file.finish()
+        finally:
+            file.discard()
+        song.audio_sha256 = hashlib.sha256(data).hexdigest()
+        song.timings["encoding"] = encoding_s + time.monotonic() - started
+        yield pb.GenerateMusicResponse(
+            progress=pb.Progress(
+                phase=pb.PHASE_ENCODING,
+                song_index=song.song_index,
+                step_count=1,
+                total_step_count=1,
+                fraction=self.fraction.reached(pb.PHASE_ENCODING, song.song_index, 1.0),
+            )
+        )
+        yield FinishedSong(data, song)
+
+    async def _render_requests(self, job: dit_pb.RenderJob) -> AsyncIterator[dit_pb.RenderRequest]:
+        yield dit_pb.RenderRequest(job=job)
+        if job.has_reference_audio:
+            async for chunk in self.uploads.chunks(self.order.request.reference_audio_id):
+                yield dit_pb.RenderRequest(reference_audio=chunk)
+
+    def _render_progress(
+        self, index: int, step: dit_pb.RenderResponse.Progress
+    ) -> pb.GenerateMusicResponse:
+        phase = RENDER_PHASES[step.phase]
+        done = step.step_count / step.total_step_count
+        return pb.GenerateMusicResponse(
+            progress=pb.Progress(
+                phase=phase,
+                song_index=index,
+                step_count=step.step_count,
+                total_step_count=step.total_step_count,
+                fraction=self.fraction.reached(phase, index, done),
+            )
+        )
+
+
+def _note_result(song: pb.Song, result: dit_pb.RenderResponse.Result) -> None:
+    song.actual_duration_seconds = result.duration_seconds
+    song.peak_before_normalization = result.peak_before_normalization
+    song.silent = result.silent
+    if result.HasField("latents"):
+        song.latents.CopyFrom(result.latents)
+    for phase, seconds in result.timings.items():
+        song.timings["dit_queue" if phase == "queue" else phase] = seconds
+
+
+def queued(stage: pb.Stage, index: int | None, status: music_pb2.QueueStatus) -> pb.GenerateMusicResponse:
+    return pb.GenerateMusicResponse(queued=pb.Queued(stage=stage, song_index=index, status=status))

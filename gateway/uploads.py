@@ -1,0 +1,128 @@
+"""Uploaded audio, kept for a while on disk under the digest of its bytes."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import soundfile
+
+from acestep.music.v1 import music_pb2
+from common.errors import AceError, Kind, invalid
+from common.music import CHUNK_BYTES, MAX_DURATION_S
+from gateway.metrics import UPLOADED_BYTES
+
+AUDIO_ID_PATTERN = re.compile(r"[0-9a-f]{64}")
+MAX_CHUNK_BYTES = 1024 * 1024
+PARTIAL_SUFFIX = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An audio file that is kept."""
+
+    audio_id: str
+    duration_s: float
+    sample_rate_hz: int
+    channels: int
+
+
+class Uploads:
+    """Files in one folder. A file unused for `lifetime_s` is deleted when room is looked for."""
+
+    def __init__(self, folder: Path, max_file_bytes: int, max_total_bytes: int, lifetime_s: float) -> None:
+        self._folder = folder
+        self.max_file_bytes = max_file_bytes
+        self._max_total_bytes = max_total_bytes
+        self.lifetime_s = lifetime_s
+        folder.mkdir(parents=True, exist_ok=True)
+
+    async def add(self, chunks: AsyncIterator[bytes], announced_bytes: int | None) -> Upload:
+        """Store a file. Raises `AceError`: INVALID if it is no audio or too large, OVERLOADED if full."""
+        if announced_bytes is not None:
+            self._check_size("header.byte_count", announced_bytes)
+        await asyncio.to_thread(self._make_room, announced_bytes or 0)
+        partial = self._folder / f"{secrets.token_hex(16)}{PARTIAL_SUFFIX}"
+        digest, size = hashlib.sha256(), 0
+        try:
+            with partial.open("wb") as file:
+                async for chunk in chunks:
+                    if len(chunk) > MAX_CHUNK_BYTES:
+                        raise invalid(
+                            "chunk.data", f"must have at most {MAX_CHUNK_BYTES} bytes", len(chunk)
+                        )
+                    size += len(chunk)
+                    self._check_size("chunk.data", size)
+                    digest.update(chunk)
+                    await asyncio.to_thread(file.write, chunk)
+            upload = await asyncio.to_thread(_inspect, partial, digest.hexdigest())
+            partial.replace(self._folder / upload.audio_id)
+            return upload
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def find(self, field: str, audio_id: str) -> Path:
+        """The file of `audio_id`, whose lifetime starts anew. Raises `AceError` (NOT_FOUND)."""
+        path = self._folder / audio_id
+        if not AUDIO_ID_PATTERN.fullmatch(audio_id) or not path.is_file():
+            raise AceError(
+                Kind.NOT_FOUND,
+                "AUDIO_NOT_FOUND",
+                f"{field} names no uploaded audio;"
+                f" uploads are kept for {self.lifetime_s:g} s after their last use",
+                field=field,
+                rule="must be the id of an upload that is still kept",
+                value=audio_id[:64],
+            )
+        os.utime(path)
+        return path
+
+    async def chunks(self, audio_id: str) -> AsyncIterator[music_pb2.FileChunk]:
+        """The bytes of an uploaded file, as messages. Raises `AceError` (NOT_FOUND)."""
+        with self.find("audio_id", audio_id).open("rb") as file:
+            while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield music_pb2.FileChunk(data=data)
+
+    def _check_size(self, field: str, size: int) -> None:
+        if size > self.max_file_bytes:
+            raise invalid(field, f"must have at most {self.max_file_bytes} bytes in all", size)
+
+    def _make_room(self, size: int) -> None:
+        oldest_allowed = time.time() - self.lifetime_s
+        total = 0
+        for path in self._folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another upload may have cleaned up
+                status = path.stat()
+                if status.st_mtime < oldest_allowed:
+                    path.unlink()
+                else:
+                    total += status.st_size
+        UPLOADED_BYTES.set(total)
+        if total + size > self._max_total_bytes:
+            raise AceError(
+                Kind.OVERLOADED,
+                "UPLOADS_FULL",
+                f"{total} bytes of uploads are kept; retry when older ones have expired",
+                retry_after_s=min(60.0, self.lifetime_s),
+            )
+
+
+def _inspect(path: Path, digest: str) -> Upload:
+    """Read the header alone: a small file can claim hours of audio."""
+    try:
+        info = soundfile.info(str(path))
+    except soundfile.LibsndfileError as error:
+        raise invalid(
+            "chunk.data", "must be an audio file that libsndfile reads", error.error_string
+        ) from None
+    if not 0 < info.duration <= MAX_DURATION_S:
+        raise invalid(
+            "chunk.data", f"must hold at most {MAX_DURATION_S:g} s of audio", f"{info.duration:g} s"
+        )
+    return Upload(digest, info.duration, info.samplerate, info.channels)
