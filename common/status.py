@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from acestep.errors import RECEIVED, ServiceError
 from common.errors import AceError, Kind, Violation
 
 DOMAIN = "acestep"
@@ -36,7 +37,7 @@ def to_status(error: AceError) -> Any:
             error_details_pb2.BadRequest(
                 field_violations=[
                     error_details_pb2.BadRequest.FieldViolation(
-                        field=violation.field, description=f"{violation.rule}; received {violation.value}"
+                        field=violation.field, description=f"{violation.rule}{RECEIVED}{violation.value}"
                     )
                     for violation in error.violations
                 ]
@@ -54,33 +55,17 @@ def to_status(error: AceError) -> Any:
     )
 
 
-def from_rpc_error(error: grpc.aio.AioRpcError) -> AceError:
+def from_rpc_error(failed: grpc.aio.AioRpcError) -> AceError:
     """Read a failed call back into the error that the other side raised.
 
     A status that our services never send on purpose becomes INTERNAL.
     """
-    kind = KINDS.get(error.code(), Kind.INTERNAL)
-    reason, facts, violations, retry_after_s = "", dict[str, str](), list[Violation](), None
-    status = rpc_status.from_call(error)
-    for box in status.details if status is not None else ():
-        info, bad, retry = (
-            error_details_pb2.ErrorInfo(),
-            error_details_pb2.BadRequest(),
-            error_details_pb2.RetryInfo(),
-        )
-        if box.Unpack(info):
-            reason, facts = info.reason, dict(info.metadata)
-        elif box.Unpack(bad):
-            for item in bad.field_violations:
-                rule, _, value = item.description.partition("; received ")
-                violations.append(Violation(item.field, rule, value))
-        elif box.Unpack(retry):
-            retry_after_s = retry.retry_delay.ToMilliseconds() / 1000
+    error = ServiceError.from_rpc(failed)
     return AceError(
-        kind,
-        reason or error.code().name,
-        error.details() or error.code().name,
-        violations=tuple(violations),
-        retry_after_s=retry_after_s,
-        **facts,
+        KINDS.get(error.code, Kind.INTERNAL),
+        error.reason,
+        error.message,
+        violations=tuple(Violation(item.field, item.rule, item.value) for item in error.violations),
+        retry_after_s=error.retry_after_s,
+        **error.facts,
     )

@@ -1,0 +1,20 @@
+"""The command `acestep-serve`: wires its subcommands, and nothing else."""
+
+import typer
+
+from acestep_serve.capabilities_command import capabilities
+from acestep_serve.generate_command import generate
+from acestep_serve.text_commands import create, format_song, understand
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, help="Serve ACE-Step 1.5, and use it."
+)
+app.command()(generate)
+app.command()(understand)
+app.command()(create)
+app.command("format")(format_song)
+app.command()(capabilities)
+
+
+def main() -> None:
+    app()

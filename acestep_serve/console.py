@@ -1,0 +1,88 @@
+"""Talk to people and to programs: addresses, errors, exit codes, JSON."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+import grpc
+import typer
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from rich.console import Console
+from rich.markup import escape
+
+from acestep.errors import ServiceError
+
+out = Console()
+"""Results."""
+err = Console(stderr=True)
+"""Progress and complaints."""
+
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
+EXIT_UNAVAILABLE = 3
+EXIT_OVERLOADED = 4
+EXIT_CANCELLED = 130
+
+EXIT_CODES = {
+    grpc.StatusCode.INVALID_ARGUMENT: EXIT_REFUSED,
+    grpc.StatusCode.NOT_FOUND: EXIT_REFUSED,
+    grpc.StatusCode.FAILED_PRECONDITION: EXIT_REFUSED,
+    grpc.StatusCode.UNIMPLEMENTED: EXIT_REFUSED,
+    grpc.StatusCode.UNAVAILABLE: EXIT_UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: EXIT_OVERLOADED,
+}
+
+Address = Annotated[
+    str, typer.Option("--address", envvar="ACESTEP_ADDRESS", help="The gateway, as host:port.")
+]
+Timeout = Annotated[float | None, typer.Option("--timeout", min=0.1, help="Deadline in seconds.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+DEFAULT_ADDRESS = "localhost:50050"
+
+
+def run(work: Coroutine[Any, Any, None], address: str) -> None:
+    """Run `work` to its end. Ctrl-C and SIGTERM cancel it, and the server's work with it.
+
+    Exits with 1 failed, 2 refused, 3 server not reachable, 4 no room, 130 cancelled.
+    """
+    try:
+        asyncio.run(_cancelled_by_sigterm(work))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        err.print("cancelled")
+        raise typer.Exit(EXIT_CANCELLED) from None
+    except ServiceError as error:
+        print_error(error, address)
+        raise typer.Exit(EXIT_CODES.get(error.code, EXIT_FAILED)) from None
+    except (OSError, ValueError) as error:
+        err.print(f"[red]{escape(str(error))}[/]")
+        raise typer.Exit(EXIT_FAILED) from None
+
+
+async def _cancelled_by_sigterm(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await task
+
+
+def print_error(error: ServiceError, address: str) -> None:
+    if error.code is grpc.StatusCode.UNAVAILABLE and not error.facts:
+        err.print(f"[red]no gateway answers at {escape(address)}[/]; start one with: acestep-serve up")
+    elif error.violations:
+        for item in error.violations:
+            err.print(f"[red]{escape(item.field)}[/] {escape(item.rule)}; received {escape(item.value)}")
+    else:
+        err.print(f"[red]{error.code.name}[/] {escape(error.message)}")
+    if error.retry_after_s is not None:
+        err.print(f"retry in {error.retry_after_s:g} s")
+
+
+def as_dict(message: Message) -> dict[str, Any]:
+    """A message as JSON-ready values under its proto names."""
+    return dict(MessageToDict(message, preserving_proto_field_name=True))
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))

@@ -1,0 +1,86 @@
+"""Show a generation while it runs."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from acestep.gateway.v1 import music_service_pb2 as pb
+
+PHASES = {
+    pb.PHASE_PLAN: "planning",
+    pb.PHASE_CODES: "writing codes",
+    pb.PHASE_CONDITIONING: "conditioning",
+    pb.PHASE_DIFFUSION: "diffusion",
+    pb.PHASE_DECODING: "decoding",
+    pb.PHASE_ENCODING: "encoding",
+}
+STAGES = {pb.STAGE_LM: "language model", pb.STAGE_DIT: "diffusion"}
+
+
+class LiveGeneration:
+    """A line per song with its phase; the planned fields above, as they are written.
+
+    On a terminal the lines move; elsewhere each phase is printed once.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
+            TextColumn("{task.description:<9}"),
+            TextColumn("{task.fields[phase]:<14}"),
+            BarColumn(),
+            TextColumn("{task.fields[steps]:<12}"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[int | None, TaskID] = {}
+        self._phases: dict[int | None, str] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def show(self, event: pb.GenerateMusicResponse) -> None:
+        kind = event.WhichOneof("event")
+        if kind == "accepted":
+            for warning in event.accepted.warnings:
+                self._console.print(f"[yellow]note:[/] {escape(warning)}")
+        elif kind == "queued":
+            queued = event.queued
+            song = queued.song_index if queued.HasField("song_index") else None
+            place = f"{queued.status.position} ahead"
+            self._update(song, f"waiting: {STAGES[queued.stage]}", 0, None, place)
+        elif kind == "plan_field":
+            value = event.plan_field.value
+            value = value if len(value) <= 100 else value[:97] + "..."
+            self._console.print(f"  {event.plan_field.name}: {escape(value)}")
+        elif kind == "progress":
+            self._show_progress(event.progress)
+        elif kind == "song" and event.song.HasField("error"):
+            self._update(event.song.song_index, "failed", 0, None, "")
+
+    def _show_progress(self, progress: pb.Progress) -> None:
+        song = progress.song_index if progress.HasField("song_index") else None
+        total = progress.total_step_count if progress.HasField("total_step_count") else None
+        steps = f"{progress.step_count}/{total}" if total else str(progress.step_count)
+        if song is not None and None in self._tasks:  # songs begin where the plan ends
+            self._bars.remove_task(self._tasks.pop(None))
+        self._update(song, PHASES.get(progress.phase, "working"), progress.step_count, total, steps)
+
+    def _update(self, song: int | None, phase: str, done: int, total: int | None, steps: str) -> None:
+        name = "plan" if song is None else f"song {song + 1}"
+        if song not in self._tasks:
+            self._tasks[song] = self._bars.add_task(name, total=total, phase=phase, steps=steps)
+        self._bars.update(self._tasks[song], completed=done, total=total, phase=phase, steps=steps)
+        if not self._console.is_terminal and self._phases.get(song) != phase:
+            self._console.print(f"{name}: {phase}")
+        self._phases[song] = phase

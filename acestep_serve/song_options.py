@@ -1,0 +1,79 @@
+"""The options of `acestep-serve generate`: upstream's parameter names, and where each one goes.
+
+Source: spec inference_api.md, `GenerationParams` and `GenerationConfig`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from acestep.gateway.v1 import music_service_pb2 as pb
+from acestep.music.v1 import music_pb2
+from acestep_serve.options import Option, enum_value, fill, numbers, parse_codes
+
+SONG_OPTIONS = (
+    Option("caption", str, "caption", "What the music is like."),
+    Option("lyrics", str, "lyrics", "Lyrics with [Verse]-like tags; [Instrumental] for none."),
+    Option("instrumental", bool, "instrumental", "Instrumental, whatever the lyrics say."),
+    Option("vocal_language", str, "vocal_language", "Language of the vocals, such as en."),
+    Option("bpm", int, "bpm", "Tempo, 30 to 300."),
+    Option("keyscale", str, "keyscale", "Key, such as 'F# minor'."),
+    Option("timesignature", str, "timesignature", "2, 3, 4 or 6."),
+    Option("duration", float, "duration_seconds", "Length in seconds, 10 to 600."),
+    Option("task_type", str, "task", "text2music, cover, repaint, lego, extract or complete.",
+               enum_value(music_pb2.Task, "TASK")),
+    Option("instruction", str, "instruction", "Overrides the task's instruction to the model."),
+    Option("audio_codes", str, "audio_codes", "Codes to follow instead of planned ones.", parse_codes),
+    Option("repainting_start", float, "", "Where a repaint starts, in seconds."),
+    Option("repainting_end", float, "", "Where a repaint ends; absent: at the end."),
+    Option("audio_cover_strength", float, "cover.audio_cover_strength", "How long a source leads, 0 to 1."),
+    Option("inference_steps", int, "diffusion.inference_steps", "Denoising steps."),
+    Option("guidance_scale", float, "diffusion.guidance_scale", "Guidance of base models, 1 to 15."),
+    Option("use_adg", bool, "diffusion.use_adg", "Adaptive dual guidance, base models."),
+    Option("cfg_interval_start", float, "diffusion.cfg_interval_start", "Guidance from this t, 0 to 1."),
+    Option("cfg_interval_end", float, "diffusion.cfg_interval_end", "Guidance up to this t, 0 to 1."),
+    Option("shift", float, "diffusion.shift", "More of the steps near noise, 1 to 5."),
+    Option("infer_method", str, "diffusion.infer_method", "ode or sde.",
+               enum_value(music_pb2.InferMethod, "INFER_METHOD")),
+    Option("timesteps", str, "diffusion.timesteps", "Times to visit, as 0.97,0.76,…,0.", numbers(float)),
+    Option("seed", int, "batch.seeds", "Seed of the first song.", lambda seed: [seed]),
+    Option("seeds", str, "batch.seeds", "Seeds by song, as 1,2,3.", numbers(int)),
+    Option("use_random_seed", bool, "batch.use_random_seed", "Ignore the seeds given."),
+    Option("batch_size", int, "batch.batch_size", "Number of songs, 1 to 8."),
+    Option("thinking", bool, "lm.thinking", "Let the language model write audio codes."),
+    Option("lm_temperature", float, "lm.sampling.temperature", "Temperature of the language model, 0 to 2."),
+    Option("lm_cfg_scale", float, "lm.cfg_scale", "Guidance of the language model, 1 to 3."),
+    Option("lm_top_k", int, "lm.sampling.top_k", "Keep the k most probable tokens; 0 keeps all."),
+    Option("lm_top_p", float, "lm.sampling.top_p", "Keep the tokens that hold this probability."),
+    Option("lm_repetition_penalty", float, "lm.sampling.repetition_penalty", "Penalty on repeated tokens."),
+    Option("lm_negative_prompt", str, "lm.negative_prompt", "What guidance leads away from."),
+    Option("use_cot_metas", bool, "lm.chain_of_thought.use_cot_metas", "Plan bpm, key, … if not given."),
+    Option("use_cot_caption", bool, "lm.chain_of_thought.use_cot_caption", "Use the planned caption."),
+    Option("use_cot_lyrics", bool, "lm.chain_of_thought.use_cot_lyrics", "Not offered by any model."),
+    Option("use_cot_language", bool, "lm.chain_of_thought.use_cot_language", "Plan the language."),
+    Option("use_constrained_decoding", bool, "lm.sampling.use_constrained_decoding",
+               "Enforce the grammar of the plan."),
+    Option("constrained_decoding_debug", bool, "lm.sampling.constrained_decoding_debug",
+               "Log the grammar's decisions at the server."),
+    Option("allow_lm_batch", bool, "lm.allow_batch", "Write codes for several songs at a time."),
+    Option("lm_batch_chunk_size", int, "lm.batch_chunk_size", "Songs in the language model at a time."),
+    Option("audio_format", str, "output.audio_format", "flac, wav, mp3 or wav32.",
+               enum_value(music_pb2.AudioFormat, "AUDIO_FORMAT")),
+    Option("model", str, "model", "Diffusion model; see capabilities."),
+    Option("lm_model", str, "lm_model", "Language model; see capabilities."),
+)  # fmt: skip
+
+
+def song_request(given: Mapping[str, Any]) -> pb.GenerateMusicRequest:
+    """The request that the options describe. Raises `typer.BadParameter`, naming the option."""
+    if given["seed"] is not None and given["seeds"] is not None:
+        raise typer.BadParameter("give --seed or --seeds, not both")
+    request = pb.GenerateMusicRequest()
+    fill(request, SONG_OPTIONS, given)
+    start, end = given["repainting_start"], given["repainting_end"]
+    if start is not None or end is not None:
+        region = request.repaint.regions.add(start_seconds=start or 0.0)
+        if end is not None and end != -1:  # upstream writes -1 for the end of the file
+            region.end_seconds = end
+    return request
