@@ -1,0 +1,223 @@
+"""Stages that stand in for real models. They keep the contracts' promises, quickly.
+
+A test holds time by clearing `FakeLm.may_write` or `FakeDit.may_step`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+
+from acestep.dit.v1 import dit_service_pb2 as dit_pb
+from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
+from acestep.lm.v1 import lm_service_pb2 as lm_pb
+from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
+from acestep.music.v1 import music_pb2
+from common.errors import AceError, Kind, invalid
+
+PLANNED = music_pb2.SongMetadata(
+    bpm=120,
+    caption="LM caption.",
+    duration_seconds=60,
+    keyscale="F# minor",
+    language="en",
+    timesignature="4",
+)
+CODE_COUNT = 1000
+STEPS = 8
+
+
+class Gate:
+    """Open, until a test closes it. `waiting` tells that somebody has come to it."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self._open.set()
+        self.waiting = asyncio.Event()
+
+    def close(self) -> None:
+        self._open.clear()
+
+    def open(self) -> None:
+        self._open.set()
+
+    async def pass_through(self) -> None:
+        self.waiting.set()
+        await self._open.wait()
+
+
+class FakeLm(lm_rpc.LmServiceServicer):
+    """Plans `PLANNED`, and writes codes that depend on the seed alone."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.cancelled = asyncio.Event()
+        self.gate = Gate()
+        self.failure: AceError | None = None
+        self.down = False
+
+    async def GetModelInfo(self, request: Any, context: Any) -> lm_pb.GetModelInfoResponse:
+        if self.down:
+            raise AceError(Kind.UNAVAILABLE, "LOADING", "still loading")
+        return lm_pb.GetModelInfoResponse(
+            model=music_pb2.ModelVersion(name="lm-fake", revision="r1"), code_count=CODE_COUNT
+        )
+
+    async def _work(self, request: Any) -> None:
+        """Note the request, and hold, fail or be cancelled as the test wants."""
+        self.requests.append(request)
+        try:
+            await self.gate.pass_through()
+            if self.failure is not None:
+                raise self.failure
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    async def Plan(self, request: lm_pb.PlanRequest, context: Any) -> AsyncIterator[lm_pb.PlanResponse]:
+        yield lm_pb.PlanResponse(queued=music_pb2.QueueStatus(position=0))
+        await self._work(request)
+        metadata = music_pb2.SongMetadata()
+        metadata.CopyFrom(PLANNED)
+        metadata.MergeFrom(request.fixed)
+        yield lm_pb.PlanResponse(progress=lm_pb.LmProgress(token_count=12, tokens_per_second=100))
+        yield lm_pb.PlanResponse(field=lm_pb.PlanField(name="bpm", value=str(metadata.bpm)))
+        yield lm_pb.PlanResponse(result=lm_pb.PlanResponse.Result(metadata=metadata, usage=usage(request)))
+
+    async def GenerateCodes(
+        self, request: lm_pb.GenerateCodesRequest, context: Any
+    ) -> AsyncIterator[lm_pb.GenerateCodesResponse]:
+        await self._work(request)
+        count = int(5 * request.duration_seconds) if request.HasField("duration_seconds") else 50
+        codes = np.random.default_rng(request.sampling.seed).integers(0, CODE_COUNT, count).tolist()
+        yield lm_pb.GenerateCodesResponse(
+            progress=lm_pb.LmProgress(token_count=count, expected_token_count=count, tokens_per_second=100)
+        )
+        yield lm_pb.GenerateCodesResponse(codes=lm_pb.GenerateCodesResponse.Codes(codes=codes))
+        result = lm_pb.GenerateCodesResponse.Result(code_count=count, usage=usage(request))
+        yield lm_pb.GenerateCodesResponse(result=result)
+
+    async def Understand(
+        self, request: lm_pb.UnderstandRequest, context: Any
+    ) -> AsyncIterator[lm_pb.UnderstandResponse]:
+        await self._work(request)
+        description = lm_pb.SongDescription(metadata=PLANNED, lyrics="[Verse]\nla")
+        yield lm_pb.UnderstandResponse(
+            result=lm_pb.UnderstandResponse.Result(description=description, usage=usage(request))
+        )
+
+    async def CreateSample(
+        self, request: lm_pb.CreateSampleRequest, context: Any
+    ) -> AsyncIterator[lm_pb.CreateSampleResponse]:
+        await self._work(request)
+        description = lm_pb.SongDescription(metadata=PLANNED, lyrics="[Instrumental]")
+        yield lm_pb.CreateSampleResponse(
+            result=lm_pb.CreateSampleResponse.Result(description=description, usage=usage(request))
+        )
+
+    async def FormatSample(
+        self, request: lm_pb.FormatSampleRequest, context: Any
+    ) -> AsyncIterator[lm_pb.FormatSampleResponse]:
+        await self._work(request)
+        description = lm_pb.SongDescription(metadata=PLANNED, lyrics=request.lyrics)
+        yield lm_pb.FormatSampleResponse(
+            result=lm_pb.FormatSampleResponse.Result(description=description, usage=usage(request))
+        )
+
+
+def usage(request: Any) -> lm_pb.LmUsage:
+    return lm_pb.LmUsage(
+        model=music_pb2.ModelVersion(name="lm-fake", revision="r1"),
+        seed=request.sampling.seed,
+        queue_seconds=0.25,
+        run_seconds=1.5,
+    )
+
+
+class FakeDit(dit_rpc.DitServiceServicer):
+    """Renders noise that depends on the job alone."""
+
+    def __init__(self) -> None:
+        self.jobs: list[dit_pb.RenderJob] = []
+        self.reference_bytes = 0
+        self.cancelled = asyncio.Event()
+        self.gate = Gate()
+        self.failures: dict[int, AceError] = {}
+        """Errors by seed."""
+
+    async def GetModelInfo(self, request: Any, context: Any) -> dit_pb.GetModelInfoResponse:
+        model = dit_pb.DitModel(
+            model=music_pb2.ModelVersion(name="dit-fake", revision="r2"),
+            is_turbo=True,
+            tasks=[music_pb2.TASK_TEXT2MUSIC],
+            defaults=music_pb2.DiffusionParams(inference_steps=STEPS, shift=3.0, guidance_scale=1.0),
+            max_inference_steps=20,
+            code_count=CODE_COUNT,
+        )
+        return dit_pb.GetModelInfoResponse(models=[model], max_upload_bytes=10**6)
+
+    async def Render(
+        self, requests: AsyncIterator[dit_pb.RenderRequest], context: Any
+    ) -> AsyncIterator[dit_pb.RenderResponse]:
+        job = (await anext(aiter(requests))).job
+        if job.diffusion.inference_steps > 20:
+            raise invalid(
+                "diffusion.inference_steps", "must be within [1, 20]", job.diffusion.inference_steps
+            )
+        if job.task != music_pb2.TASK_TEXT2MUSIC:
+            raise AceError(Kind.UNIMPLEMENTED, "TASK_NOT_OFFERED", "task")
+        yield started(job)
+        if job.validate_only:
+            return
+        self.jobs.append(job)
+        async for message in requests:
+            self.reference_bytes += len(message.reference_audio.data)
+        try:
+            for step in range(1, STEPS + 1):
+                await self.gate.pass_through()
+                yield diffused(step)
+            if job.seed in self.failures:
+                raise self.failures[job.seed]
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled.set()
+            raise
+        seconds = len(job.audio_codes) / 5 or job.metadata.duration_seconds
+        samples = np.random.default_rng(job.seed).uniform(-0.5, 0.5, (round(seconds * 48_000), 2))
+        for start in range(0, len(samples), 32_768):
+            data = samples[start : start + 32_768].astype("<f4").tobytes()
+            yield dit_pb.RenderResponse(audio=music_pb2.PcmChunk(samples=data))
+        yield dit_pb.RenderResponse(
+            result=dit_pb.RenderResponse.Result(
+                duration_seconds=seconds,
+                peak_before_normalization=0.5,
+                timings={"queue": 0.0, "conditioning": 0.1, "diffusion": 0.8, "decoding": 0.3},
+            )
+        )
+
+    async def EncodeAudio(
+        self, requests: AsyncIterator[dit_pb.EncodeAudioRequest], context: Any
+    ) -> dit_pb.EncodeAudioResponse:
+        size = sum([len(message.audio.data) async for message in requests])
+        return dit_pb.EncodeAudioResponse(audio_codes=[size % CODE_COUNT, 7])
+
+
+def started(job: dit_pb.RenderJob) -> dit_pb.RenderResponse:
+    diffusion = music_pb2.DiffusionParams(inference_steps=STEPS, shift=3.0, guidance_scale=1.0)
+    diffusion.MergeFrom(job.diffusion)
+    return dit_pb.RenderResponse(
+        started=dit_pb.RenderResponse.Started(
+            seed=job.seed,
+            diffusion=diffusion,
+            duration_seconds=len(job.audio_codes) / 5 or job.metadata.duration_seconds,
+            model=music_pb2.ModelVersion(name="dit-fake", revision="r2"),
+        )
+    )
+
+
+def diffused(step: int) -> dit_pb.RenderResponse:
+    return dit_pb.RenderResponse(
+        progress=dit_pb.RenderResponse.Progress(
+            phase=dit_pb.RENDER_PHASE_DIFFUSION, step_count=step, total_step_count=STEPS
+        )
+    )

@@ -1,0 +1,275 @@
+"""`MusicService.GenerateMusic`, seen from the client's side of the wire."""
+
+import asyncio
+import io
+from itertools import groupby
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import soundfile
+
+from acestep.client import Client
+from acestep.errors import ServiceError
+from acestep.gateway.v1 import music_service_pb2 as pb
+from acestep.music.v1 import music_pb2
+from acestep.songs import SongCollector, SongFile
+from common.errors import AceError, Kind
+from tests.gateway.conftest import World
+
+
+def song_request(*, seeds: tuple[int, ...] = (1,), **fields: Any) -> pb.GenerateMusicRequest:
+    request = pb.GenerateMusicRequest(caption="my caption", lyrics="my lyrics", duration_seconds=10.0)
+    request.MergeFrom(pb.GenerateMusicRequest(**fields))
+    request.batch.batch_size = len(seeds)
+    request.batch.seeds.extend(seeds)
+    return request
+
+
+async def events_of(client: Client, request: pb.GenerateMusicRequest) -> list[pb.GenerateMusicResponse]:
+    return [event async for event in client.generate(request, timeout_s=30)]
+
+
+async def songs_of(client: Client, request: pb.GenerateMusicRequest) -> list[SongFile]:
+    collector = SongCollector()
+    async for event in client.generate(request, timeout_s=30):
+        collector.add(event)
+    return sorted(collector.files, key=lambda file: file.song.song_index)
+
+
+async def test_a_song_is_accepted_planned_made_and_sent_in_that_order(world: World) -> None:
+    events = await events_of(world.client, song_request())
+
+    kinds = [kind for kind, _ in groupby(event.WhichOneof("event") for event in events)]
+    assert kinds == [
+        "accepted", "queued", "progress", "plan_field", "plan", "progress",
+        "audio_start", "audio", "song", "result",
+    ]  # fmt: skip
+
+
+async def test_progress_never_falls_and_ends_at_one(world: World) -> None:
+    events = await events_of(world.client, song_request(seeds=(1, 2, 3)))
+
+    fractions = [event.progress.fraction for event in events if event.HasField("progress")]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == pytest.approx(1.0)
+
+
+async def test_the_result_says_what_was_made_with_what(world: World) -> None:
+    events = await events_of(world.client, song_request(seeds=(41,)))
+
+    accepted, result = events[0].accepted, events[-1].result
+    song = next(event.song for event in events if event.HasField("song"))
+    assert accepted.seeds[0] == pb.Seeds(lm_seed=41, dit_seed=41)
+    assert accepted.effective.model == "dit-fake"
+    assert accepted.effective.lm_model == "lm-fake"
+    assert accepted.effective.diffusion.inference_steps == 8
+    assert (song.requested_duration_seconds, song.actual_duration_seconds) == (10.0, 10.0)
+    assert len(song.audio_codes) == 50
+    assert result.succeeded_count == 1
+    assert result.plan.duration_source == pb.DURATION_SOURCE_REQUEST
+    assert (result.dit_model.name, result.lm_model.name) == ("dit-fake", "lm-fake")
+    assert {
+        "lm_phase1_time", "lm_phase2_time", "lm_total_time", "dit_total_time_cost", "pipeline_total_time",
+    } <= set(result.timings)  # fmt: skip
+    assert result.timings["lm_total_time"] == 3.0
+    assert result.timings["dit_total_time_cost"] == pytest.approx(1.2)
+
+
+async def test_the_language_model_gets_the_given_caption_and_the_diffusion_the_planned_one(
+    world: World,
+) -> None:
+    await songs_of(world.client, song_request())
+
+    plan, codes = world.lm.requests
+    assert plan.caption == codes.caption == "my caption"
+    assert codes.metadata.caption == "LM caption."
+    assert world.dit.jobs[0].metadata.caption == "LM caption."
+    assert world.dit.jobs[0].metadata.language == "en"
+
+
+async def test_without_thinking_the_diffusion_works_from_the_plan_alone(world: World) -> None:
+    request = song_request()
+    request.lm.thinking = False
+
+    (song,) = await songs_of(world.client, request)
+
+    assert len(world.lm.requests) == 1
+    assert not world.dit.jobs[0].audio_codes
+    assert song.song.actual_duration_seconds == 10.0
+
+
+async def test_given_codes_are_followed_and_decide_the_length(world: World) -> None:
+    events = await events_of(world.client, song_request(audio_codes=[1, 2, 3] * 25))
+
+    assert list(world.dit.jobs[0].audio_codes) == [1, 2, 3] * 25
+    assert any("15 s" in warning for warning in events[0].accepted.warnings)
+    assert events[-1].result.plan.duration_source == pb.DURATION_SOURCE_AUDIO_CODES
+
+
+async def test_each_song_of_a_batch_has_its_own_seeds_and_the_plan_is_made_once(world: World) -> None:
+    request = song_request(seeds=(5, 6))
+    request.batch.dit_seeds.append(9)
+
+    first, second = await songs_of(world.client, request)
+
+    assert [type(request).__name__ for request in world.lm.requests] == [
+        "PlanRequest", "GenerateCodesRequest", "GenerateCodesRequest",
+    ]  # fmt: skip
+    assert (first.song.seeds.lm_seed, first.song.seeds.dit_seed) == (5, 9)
+    assert (second.song.seeds.lm_seed, second.song.seeds.dit_seed) == (6, 6)
+    assert first.data != second.data
+
+
+async def test_files_of_a_batch_do_not_interleave(world: World) -> None:
+    events = await events_of(world.client, song_request(seeds=(1, 2, 3, 4)))
+
+    chunks = [event.audio.song_index for event in events if event.HasField("audio")]
+    assert len([song for song, _ in groupby(chunks)]) == 4
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "container", "subtype"),
+    [
+        (music_pb2.AUDIO_FORMAT_FLAC, "FLAC", "PCM_16"),
+        (music_pb2.AUDIO_FORMAT_WAV, "WAV", "PCM_16"),
+        (music_pb2.AUDIO_FORMAT_MP3, "MP3", "MPEG_LAYER_III"),
+        (music_pb2.AUDIO_FORMAT_WAV32, "WAV", "FLOAT"),
+    ],
+)
+async def test_the_file_is_what_was_asked_for(
+    world: World, audio_format: music_pb2.AudioFormat, container: str, subtype: str
+) -> None:
+    (song,) = await songs_of(world.client, song_request(output=pb.OutputParams(audio_format=audio_format)))
+
+    file = soundfile.SoundFile(io.BytesIO(song.data))
+    assert (file.format, file.subtype, file.samplerate, file.channels) == (container, subtype, 48_000, 2)
+    assert file.frames == 480_000
+
+
+async def test_a_float_file_holds_the_very_samples_of_the_render(world: World) -> None:
+    output = pb.OutputParams(audio_format=music_pb2.AUDIO_FORMAT_WAV32)
+
+    (song,) = await songs_of(world.client, song_request(seeds=(3,), output=output))
+
+    samples, _ = soundfile.read(io.BytesIO(song.data), dtype="float32")
+    expected = np.random.default_rng(3).uniform(-0.5, 0.5, (480_000, 2)).astype(np.float32)
+    assert np.array_equal(samples, expected)
+
+
+async def test_cancelling_while_codes_are_written_cancels_the_language_model(world: World) -> None:
+    world.lm.gate.close()
+    reader = asyncio.create_task(songs_of(world.client, song_request()))
+    await world.lm.gate.waiting.wait()
+
+    reader.cancel()
+
+    async with asyncio.timeout(5):
+        await world.lm.cancelled.wait()
+    assert not world.dit.jobs
+
+
+async def test_cancelling_while_it_renders_cancels_every_render(world: World) -> None:
+    world.dit.gate.close()
+    reader = asyncio.create_task(songs_of(world.client, song_request(seeds=(1, 2))))
+    await world.dit.gate.waiting.wait()
+
+    reader.cancel()
+
+    async with asyncio.timeout(5):
+        await world.dit.cancelled.wait()
+    world.dit.gate.open()
+    assert await songs_of(world.client, song_request())
+
+
+async def test_a_deadline_is_passed_on_and_ends_the_work(world: World) -> None:
+    world.dit.gate.close()
+
+    with pytest.raises(ServiceError) as caught:
+        async for _ in world.client.generate(song_request(), timeout_s=0.5):
+            pass
+
+    assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    async with asyncio.timeout(5):
+        await world.dit.cancelled.wait()
+
+
+async def test_one_failed_song_does_not_fail_the_others(world: World) -> None:
+    world.dit.failures[2] = AceError(Kind.OVERLOADED, "OUT_OF_MEMORY", "no room for 600 s")
+
+    first, second = await songs_of(world.client, song_request(seeds=(1, 2)))
+
+    assert first.data
+    assert second.song.error.reason == "OUT_OF_MEMORY"
+    assert second.song.error.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+
+
+async def test_if_every_song_fails_the_call_fails_with_the_reason(world: World) -> None:
+    world.dit.failures[1] = AceError(Kind.OVERLOADED, "OUT_OF_MEMORY", "no room for 600 s")
+
+    with pytest.raises(ServiceError) as caught:
+        await songs_of(world.client, song_request())
+
+    assert (caught.value.code, caught.value.reason) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "OUT_OF_MEMORY",
+    )
+
+
+async def test_a_stage_that_breaks_is_named_and_tells_nothing_else(world: World) -> None:
+    world.lm.failure = AceError(Kind.INTERNAL, "INTERNAL", "KeyError in /srv/lm.py")
+
+    with pytest.raises(ServiceError) as caught:
+        await songs_of(world.client, song_request())
+
+    assert (caught.value.code, caught.value.message) == (
+        grpc.StatusCode.INTERNAL,
+        "the lm stage failed",
+    )
+
+
+async def test_a_request_id_that_is_running_is_refused(world: World) -> None:
+    world.lm.gate.close()
+    running = asyncio.create_task(songs_of(world.client, song_request(request_id="a-1")))
+    await world.lm.gate.waiting.wait()
+
+    with pytest.raises(ServiceError) as caught:
+        await songs_of(world.client, song_request(request_id="a-1"))
+    world.lm.gate.open()
+
+    assert (caught.value.code, caught.value.reason) == (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "REQUEST_RUNNING",
+    )
+    assert await running
+
+
+async def test_more_songs_than_there_is_room_for_are_refused_with_a_time_to_retry(world: World) -> None:
+    world.lm.gate.close()
+    running = asyncio.create_task(songs_of(world.client, song_request(seeds=(1, 2, 3, 4, 5))))
+    await world.lm.gate.waiting.wait()
+
+    with pytest.raises(ServiceError) as caught:
+        await songs_of(world.client, song_request(seeds=(1, 2, 3, 4)))
+    world.lm.gate.open()
+
+    assert (caught.value.code, caught.value.reason) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "GATEWAY_FULL",
+    )
+    assert caught.value.retry_after_s == 5.0
+    assert len(await running) == 5
+
+
+async def test_a_song_that_needs_no_language_model_is_made_while_it_is_down(world: World) -> None:
+    world.lm.down = True
+    request = song_request(bpm=100, keyscale="C major", timesignature="4")
+
+    with pytest.raises(ServiceError) as caught:
+        await songs_of(world.client, request)
+    request.lm.thinking = False
+    (song,) = await songs_of(world.client, request)
+
+    assert (caught.value.code, caught.value.facts["stage"]) == (grpc.StatusCode.UNAVAILABLE, "lm")
+    assert song.data

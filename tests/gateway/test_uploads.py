@@ -1,0 +1,134 @@
+"""Uploads: audio in chunks, kept under the digest of its bytes."""
+
+import io
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import soundfile
+
+from acestep.errors import ServiceError
+from acestep.gateway.v1 import music_service_pb2 as pb
+from acestep.gateway.v1 import music_service_pb2_grpc as rpc
+from acestep.music.v1 import music_pb2
+from common.errors import AceError, Kind
+from gateway.uploads import Uploads
+from tests.gateway.conftest import World
+from tests.gateway.test_generate import song_request, songs_of
+
+
+@pytest.fixture
+def tone(tmp_path: Path) -> Path:
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, np.sin(np.arange(44_100) / 20), 44_100)
+    return path
+
+
+async def test_the_same_file_has_the_same_id(world: World, tone: Path) -> None:
+    first = await world.client.upload(tone)
+    again = await world.client.upload(tone)
+
+    assert first == again
+    assert (first.duration_seconds, first.sample_rate_hertz, first.channel_count) == (1.0, 44_100, 1)
+
+
+async def test_a_reference_reaches_the_diffusion_whole(world: World, tone: Path) -> None:
+    audio_id = (await world.client.upload(tone)).audio_id
+
+    await songs_of(world.client, song_request(reference_audio_id=audio_id))
+
+    assert world.dit.reference_bytes == tone.stat().st_size
+
+
+async def test_a_file_is_understood_by_way_of_its_codes(world: World, tone: Path) -> None:
+    audio_id = (await world.client.upload(tone)).audio_id
+
+    events = [
+        event async for event in world.client.understand(pb.UnderstandMusicRequest(audio_id=audio_id))
+    ]
+
+    assert list(events[-1].result.audio_codes) == [tone.stat().st_size % 1000, 7]
+    assert list(world.lm.requests[0].audio_codes) == [tone.stat().st_size % 1000, 7]
+
+
+async def test_what_is_no_audio_is_refused(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("la la la")
+
+    with pytest.raises(ServiceError) as caught:
+        await world.client.upload(path)
+
+    assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert [violation.field for violation in caught.value.violations] == ["chunk.data"]
+
+
+async def test_a_file_announced_too_large_is_refused_before_it_is_sent(world: World) -> None:
+    requests = [pb.UploadAudioRequest(header=pb.UploadAudioRequest.Header(byte_count=3_000_000))]
+
+    error = await refused(world, requests)
+
+    assert (error.code(), "byte_count" in (error.details() or "")) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        True,
+    )
+
+
+async def test_a_file_that_grows_too_large_is_cut_off(world: World) -> None:
+    header = pb.UploadAudioRequest(header=pb.UploadAudioRequest.Header())
+    chunk = pb.UploadAudioRequest(chunk=music_pb2.FileChunk(data=bytes(1_000_000)))
+
+    error = await refused(world, [header, chunk, chunk, chunk])
+
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_chunks_without_a_header_are_refused(world: World) -> None:
+    error = await refused(world, [pb.UploadAudioRequest(chunk=music_pb2.FileChunk(data=b"RIFF"))])
+
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_id_that_names_nothing_is_not_found(world: World) -> None:
+    for audio_id in ("0" * 64, "../../etc/passwd", ""):
+        with pytest.raises(ServiceError) as caught:
+            await songs_of(world.client, song_request(reference_audio_id=audio_id))
+        assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.NOT_FOUND, "AUDIO_NOT_FOUND")
+
+
+async def test_an_upload_expires_when_it_is_not_used(tmp_path: Path, tone: Path) -> None:
+    uploads = Uploads(tmp_path / "kept", 10**6, 10**6, lifetime_s=0.0)
+    kept = await uploads.add(chunks(tone.read_bytes()), None)
+
+    await uploads.add(chunks(other_tone()), None)
+
+    with pytest.raises(AceError) as caught:
+        uploads.find("reference_audio_id", kept.audio_id)
+    assert caught.value.kind is Kind.NOT_FOUND
+
+
+async def test_uploads_are_refused_when_the_store_is_full(tmp_path: Path, tone: Path) -> None:
+    uploads = Uploads(tmp_path / "kept", 10**6, max_total_bytes=100_000, lifetime_s=60.0)
+    await uploads.add(chunks(tone.read_bytes()), None)
+
+    with pytest.raises(AceError) as caught:
+        await uploads.add(chunks(other_tone()), 50_000)
+    assert (caught.value.kind, caught.value.reason) == (Kind.OVERLOADED, "UPLOADS_FULL")
+
+
+def other_tone() -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.sin(np.arange(8000) / 10), 8000, format="WAV")
+    return buffer.getvalue()
+
+
+async def chunks(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def refused(world: World, requests: Iterable[pb.UploadAudioRequest]) -> grpc.aio.AioRpcError:
+    async with grpc.aio.insecure_channel(world.address) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await rpc.MusicServiceStub(channel).UploadAudio(iter(requests), timeout=10)
+    return caught.value
