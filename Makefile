@@ -1,15 +1,28 @@
-# One door for people and CI. `make help` lists what there is.
+# One door for people and CI. `make` lists what there is.
 DEVICE ?= cpu
 VENV ?= .venv
+MODELS ?= models/tiny
 BIN = $(VENV)/bin
 
-.PHONY: help install test check protos
+.PHONY: help install demo up down test check protos
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
 install: $(VENV)/.installed-$(DEVICE) ## Set up the environment in .venv (DEVICE=cpu or cuda)
 $(VENV)/.installed-$(DEVICE): requirements/*.txt pyproject.toml scripts/install
 	scripts/install $(DEVICE) $(VENV)
+
+models/tiny: | install
+	$(BIN)/acestep-serve models build-tiny $@
+
+demo: install models/tiny ## One song from text to out/, with a picture; services up and down
+	BIN=$(BIN) DEVICE=$(DEVICE) scripts/demo
+
+up: install $(MODELS) ## Start the three services and leave them running (MODELS=folder, DEVICE=cpu or cuda)
+	$(BIN)/acestep-serve up --models $(MODELS) --device $(DEVICE) --detach
+
+down: ## Stop what `make up` started
+	$(BIN)/acestep-serve down
 
 test: install ## Run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
