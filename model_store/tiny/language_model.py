@@ -97,9 +97,9 @@ def _favours(vocabulary: Tokenizer) -> Tensor:
 def _favour(piece: str) -> float:
     """`piece` in the byte alphabet of BPE, where a space reads `Ġ` and a line break `Ċ`."""
     if piece == tokenizer.END_OF_TURN:
-        return 2.0
+        return 1.0
     if piece.startswith("<"):
         return -12.0
-    if piece in ("Ċ", "ĊĊ"):
-        return 7.0
+    if piece == "Ċ":
+        return 5.5
     return 0.0 if piece in WORDS else -8.0
