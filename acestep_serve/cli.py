@@ -4,6 +4,7 @@ import typer
 
 from acestep_serve.capabilities_command import capabilities
 from acestep_serve.generate_command import generate
+from acestep_serve.models_command import models_app
 from acestep_serve.text_commands import create, format_song, understand
 
 app = typer.Typer(
@@ -14,6 +15,7 @@ app.command()(understand)
 app.command()(create)
 app.command("format")(format_song)
 app.command()(capabilities)
+app.add_typer(models_app, name="models")
 
 
 def main() -> None:

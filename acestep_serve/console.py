@@ -15,9 +15,9 @@ from rich.markup import escape
 
 from acestep.errors import ServiceError
 
-out = Console()
+out = Console(soft_wrap=True, highlight=False)
 """Results."""
-err = Console(stderr=True)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
 """Progress and complaints."""
 
 EXIT_FAILED = 1
