@@ -15,7 +15,7 @@ from common.version import SERVER_VERSION
 from gateway import planning
 from gateway.deadline import Deadline
 from gateway.encoding import FORMATS
-from gateway.jobs import render_job
+from gateway.jobs import in_our_words, render_job
 from gateway.merge import merged
 from gateway.progress import Fraction
 from gateway.request import Order
@@ -49,7 +49,7 @@ async def generate(
             request_id=request.request_id,
             effective=request,
             seeds=[pb.Seeds(lm_seed=seeds.lm, dit_seed=seeds.dit) for seeds in order.seeds],
-            warnings=[*order.warnings, *warnings],
+            warnings=warnings,
         )
     )
     fraction = Fraction(order.song_count)
@@ -88,8 +88,12 @@ async def _check_with_dit(workshop: Workshop, order: Order, deadline: Deadline) 
     Fills the parameters in use into the order, and returns warnings. Raises `AceError`.
     """
     request = order.request
-    job = render_job(request, planning.combine(request, None), pb.Song(audio_codes=request.audio_codes))
+    # What may be asked of a song with codes differs, and codes may be yet to come.
+    codes = [0] if order.calls.codes else request.audio_codes
+    job = render_job(request, planning.combine(request, None), pb.Song(audio_codes=codes))
     job.validate_only = True
+    if order.calls.codes:
+        job.metadata.ClearField("duration_seconds")
 
     async def requests() -> AsyncIterator[dit_pb.RenderRequest]:
         yield dit_pb.RenderRequest(job=job)
@@ -98,12 +102,15 @@ async def _check_with_dit(workshop: Workshop, order: Order, deadline: Deadline) 
         requests(), timeout=deadline.within(workshop.settings.info_timeout_s), metadata=forwarded()
     )
     warnings: list[str] = []
-    async with closing_events("dit", call) as events:
-        async for event in events:
-            if event.HasField("started"):
-                request.model = event.started.model.name
-                request.diffusion.CopyFrom(event.started.diffusion)
-                warnings = list(event.started.warnings)
+    try:
+        async with closing_events("dit", call) as events:
+            async for event in events:
+                if event.HasField("started"):
+                    request.model = event.started.model.name
+                    request.diffusion.CopyFrom(event.started.diffusion)
+                    warnings = list(event.started.warnings)
+    except AceError as error:
+        raise in_our_words(error) from None
     return warnings
 
 

@@ -1,7 +1,18 @@
-"""What the diffusion is asked to do for a song."""
+"""What the diffusion is asked to do for a song, and its complaints in the words of our contract."""
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
 from acestep.gateway.v1 import music_service_pb2 as pb
+from common.errors import AceError, Kind, Violation, invalid_fields
+
+FIELD_NAMES = {
+    "job.finish.": "output.",
+    "job.metadata.language": "vocal_language",
+    "job.metadata.": "",
+    "job.has_source_audio": "source_audio_id",
+    "job.has_reference_audio": "reference_audio_id",
+    "job.": "",
+}
+"""Our names for the fields of a `RenderJob`, by prefix; the first that fits counts."""
 
 
 def render_job(request: pb.GenerateMusicRequest, plan: pb.Plan, song: pb.Song) -> dit_pb.RenderJob:
@@ -23,9 +34,26 @@ def render_job(request: pb.GenerateMusicRequest, plan: pb.Plan, song: pb.Song) -
         ),
         return_latents=request.output.return_latents,
     )
+    if request.audio_codes and not request.HasField("duration_seconds"):
+        job.metadata.ClearField("duration_seconds")  # the codes say it, and may be shorter than a song
     if request.HasField("instruction"):
         job.instruction = request.instruction
     for name in ("diffusion", "cover", "repaint"):
         if request.HasField(name):
             getattr(job, name).CopyFrom(getattr(request, name))
     return job
+
+
+def in_our_words(error: AceError) -> AceError:
+    """An error about a `RenderJob`, with the fields named as in `GenerateMusicRequest`."""
+    if error.kind is not Kind.INVALID or not error.violations:
+        return error
+    renamed = tuple(Violation(_our_name(item.field), item.rule, item.value) for item in error.violations)
+    return invalid_fields(renamed, error.reason)
+
+
+def _our_name(field: str) -> str:
+    for prefix, name in FIELD_NAMES.items():
+        if field.startswith(prefix):
+            return name + field.removeprefix(prefix)
+    return field

@@ -9,7 +9,6 @@ from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
 from common.fields import FieldChecker
 from common.music import (
-    CODE_RATE_HZ,
     MAX_BATCH,
     MAX_CAPTION_CHARACTERS,
     MAX_CODES,
@@ -55,7 +54,6 @@ class Order:
     """With every default filled in."""
     seeds: tuple[seeds.SongSeeds, ...]
     calls: planning.Calls
-    warnings: tuple[str, ...]
 
     @property
     def song_count(self) -> int:
@@ -81,12 +79,7 @@ def order(request: pb.GenerateMusicRequest) -> Order:
             "lm.chain_of_thought.use_cot_lyrics must be false: no released model rewrites lyrics this way",
         )
     effective = _effective(request)
-    return Order(
-        effective,
-        seeds.resolve(effective.batch),
-        planning.calls(effective),
-        tuple(_warnings(effective)),
-    )
+    return Order(effective, seeds.resolve(effective.batch), planning.calls(effective))
 
 
 def _check_text(check: FieldChecker, request: pb.GenerateMusicRequest) -> None:
@@ -196,15 +189,3 @@ def _effective(request: pb.GenerateMusicRequest) -> pb.GenerateMusicRequest:
     if not effective.batch.HasField("batch_size"):
         effective.batch.batch_size = 1
     return effective
-
-
-def _warnings(effective: pb.GenerateMusicRequest) -> list[str]:
-    warnings = []
-    if effective.audio_codes and effective.HasField("duration_seconds"):
-        seconds = len(effective.audio_codes) / CODE_RATE_HZ
-        if abs(seconds - effective.duration_seconds) > 1 / CODE_RATE_HZ:
-            warnings.append(
-                f"the song will be {seconds:g} s long, as its codes are,"
-                f" not {effective.duration_seconds:g} s"
-            )
-    return warnings

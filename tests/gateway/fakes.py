@@ -163,7 +163,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
         job = (await anext(aiter(requests))).job
         if job.diffusion.inference_steps > 20:
             raise invalid(
-                "diffusion.inference_steps", "must be within [1, 20]", job.diffusion.inference_steps
+                "job.diffusion.inference_steps", "must be within [1, 20]", job.diffusion.inference_steps
             )
         if job.task != music_pb2.TASK_TEXT2MUSIC:
             raise AceError(Kind.UNIMPLEMENTED, "TASK_NOT_OFFERED", "task")
@@ -211,6 +211,7 @@ def started(job: dit_pb.RenderJob) -> dit_pb.RenderResponse:
             diffusion=diffusion,
             duration_seconds=len(job.audio_codes) / 5 or job.metadata.duration_seconds,
             model=music_pb2.ModelVersion(name="dit-fake", revision="r2"),
+            warnings=["the song gets the length of its codes"] if job.metadata.duration_seconds else [],
         )
     )
 
