@@ -37,14 +37,6 @@ def route(times: tuple[float, ...], conditions: Conditions, afterwards: Conditio
     return Route(times, conditions, afterwards, int((len(times) - 1) * share))
 
 
-def times(diffusion: Diffusion, is_turbo: bool) -> tuple[float, ...]:
-    """The times that `diffusion` visits, from noise strictly down to 0.0."""
-    if not diffusion.timesteps:
-        return flow.schedule(diffusion.inference_steps, diffusion.shift)
-    snap = flow.turbo_schedule if is_turbo else flow.custom_schedule
-    return snap(diffusion.timesteps)
-
-
 def denoise(
     networks: DitNetworks, route: Route, diffusion: Diffusion, noise: Tensor, fresh: Callable[[], Tensor]
 ) -> Iterator[Tensor]:

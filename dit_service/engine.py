@@ -1,7 +1,7 @@
 """What a DiT engine is to the rest of the service. Knows no gRPC, no asyncio and no torch."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -68,6 +68,8 @@ class RenderJob:
     """Share of the steps in which the codes guide."""
     seed: int
     diffusion: Diffusion
+    reference: Waveform | None = field(default=None, compare=False)
+    """Sound whose timbre the song takes."""
 
     @property
     def frame_count(self) -> int:

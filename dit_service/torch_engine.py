@@ -13,9 +13,9 @@ from torch import Tensor
 
 from common.errors import AceError, Kind
 from common.revision import Revision, of_checkpoint
-from dit_service import conditions, flow, prompt
+from dit_service import conditions, flow, metrics, prompt
 from dit_service.conditions import Conditions
-from dit_service.denoise import Route, denoise, route, times
+from dit_service.denoise import Route, denoise, route
 from dit_service.engine import (
     Encoding,
     Latents,
@@ -27,6 +27,7 @@ from dit_service.engine import (
     Waveform,
 )
 from dit_service.networks import DitNetworks, load_dit, load_vae
+from dit_service.schedule import times
 from dit_service.text_encoder import TextEncoder
 from dit_service.vae import Vae
 
@@ -58,12 +59,17 @@ class TorchEngine:
         self._device = device
 
     @classmethod
-    def load(cls, folder: Path, names: tuple[str, ...], device_name: str) -> "TorchEngine":
+    def load(
+        cls, folder: Path, names: tuple[str, ...], device_name: str, threads: int = 0
+    ) -> "TorchEngine":
         """Read `names` and what they share from `folder`; the first is the default model.
 
-        Networks compute in bfloat16 on a GPU and in float32 on a CPU. Raises `CheckpointError`
-        if a checkpoint is not whole, `RuntimeError` if the device does not exist.
+        Networks compute in bfloat16 on a GPU and in float32 on a CPU; `threads` of 0 leaves
+        torch its own number of CPU threads. Raises `CheckpointError`
+        if a checkpoint is missing or not whole, `RuntimeError` if the device does not exist.
         """
+        if threads:
+            torch.set_num_threads(threads)
         device = torch.device(device_name)
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         text_encoder = TextEncoder.load(folder / TEXT_ENCODER, device, dtype)
@@ -198,6 +204,7 @@ class TorchEngine:
             exhausted = True
         # Raised out here: an error that remembers the other one would keep its tensors alive.
         if exhausted:
+            metrics.OUT_OF_MEMORY.inc()
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
             raise AceError(

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from dit_service import conditions, flow
+from dit_service import conditions, schedule
 from dit_service.conditions import Conditions
-from dit_service.denoise import denoise, route, times
+from dit_service.denoise import denoise, route
 from dit_service.engine import Diffusion, InferMethod
 from dit_service.networks import DitNetworks
+from dit_service.schedule import times
 from tests.dit.conftest import Networks
 from tests.dit.golden import Case, assert_close, case
 
@@ -140,13 +141,13 @@ def test_eight_turbo_steps_visit_the_published_times(shift: float) -> None:
         3.0: [1.0, 0.95454545, 0.9, 0.83333333, 0.75, 0.64285714, 0.5, 0.3],
     }
 
-    assert flow.schedule(8, shift) == pytest.approx((*published[shift], 0.0))
+    assert schedule.schedule(8, shift) == pytest.approx((*published[shift], 0.0))
 
 
 def test_turbo_takes_the_nearest_times_it_knows_each_once() -> None:
     given = (0.97, 0.96, 0.76, 0.615, 0.5, 0.395, 0.28, 0.18, 0.085)
 
-    visited = flow.turbo_schedule(given)
+    visited = schedule.turbo_schedule(given)
 
     assert visited == pytest.approx((0.95454545, 0.76923077, 0.625, 0.5, 0.4, 0.3, 0.22222222, 0.125, 0.0))
-    assert flow.turbo_schedule(visited) == visited
+    assert schedule.turbo_schedule(visited) == visited
