@@ -1,0 +1,51 @@
+"""`python -m dit_service`: listen, load the models, then serve until SIGTERM."""
+
+import asyncio
+
+from acestep.dit.v1 import dit_service_pb2 as dit_pb2
+from acestep.dit.v1 import dit_service_pb2_grpc as dit_grpc
+from common.server import serving, until_signalled
+from common.settings import load
+from common.slot import Slot
+from common.telemetry import configure_logging, serve_metrics
+from dit_service.engine import Engine
+from dit_service.lane import Lane
+from dit_service.servicer import DitServicer, Limits
+from dit_service.settings import Settings
+from dit_service.torch_engine import TorchEngine
+
+SERVICE_NAME = dit_pb2.DESCRIPTOR.services_by_name["DitService"].full_name
+
+
+async def main() -> None:
+    settings = load(Settings, "ACESTEP_DIT")
+    configure_logging(settings.log_format, settings.log_level)
+    serve_metrics(settings.metrics_port)
+    slot, lane = Slot[Engine]("the DiT service"), Lane(settings.max_queued)
+    limits = Limits(settings.max_queued, settings.max_calls, settings.max_upload_bytes)
+    async with serving(
+        settings.address,
+        lambda server: dit_grpc.add_DitServiceServicer_to_server(DitServicer(slot, lane, limits), server),
+        [SERVICE_NAME],
+        settings.grace_s,
+    ) as server:
+        stop = asyncio.create_task(until_signalled())
+        loading = asyncio.create_task(
+            asyncio.to_thread(
+                TorchEngine.load,
+                settings.models,
+                settings.loaded_models,
+                settings.device.value,
+                settings.threads,
+            )
+        )
+        await asyncio.wait({stop, loading}, return_when=asyncio.FIRST_COMPLETED)
+        if loading.done():
+            slot.fill(loading.result())
+            await server.welcome()
+        await stop
+    lane.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,152 @@
+"""What a DiT engine is to the rest of the service. Knows no gRPC, no asyncio and no torch."""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from common.music import LATENT_RATE_HZ, SAMPLE_RATE_HZ
+from common.revision import Revision
+
+Waveform = npt.NDArray[np.float32]
+"""Audio as `[samples, 2]` float32 at `SAMPLE_RATE_HZ`."""
+
+Latents = npt.NDArray[np.float32]
+"""Latents of the audio codec as `[frames, channels]` float32 at `LATENT_RATE_HZ`."""
+
+FRAMES_PER_CODE = 5
+SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // LATENT_RATE_HZ
+
+
+class InferMethod(Enum):
+    ODE = "ode"
+    SDE = "sde"
+
+
+class Phase(Enum):
+    CONDITIONING = "conditioning"
+    DIFFUSION = "diffusion"
+    DECODING = "decoding"
+
+
+@dataclass(frozen=True, slots=True)
+class Diffusion:
+    """How a diffusion runs. Complete and valid: the engine has no defaults of its own."""
+
+    inference_steps: int
+    guidance_scale: float
+    use_adg: bool
+    cfg_interval_start: float
+    cfg_interval_end: float
+    shift: float
+    infer_method: InferMethod
+    timesteps: tuple[float, ...] = ()
+    """Times to visit, strictly down to 0; empty lets `inference_steps` and `shift` decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderJob:
+    """One song to render. Complete and valid."""
+
+    model: str
+    instruction: str | None
+    """Replaces what the task tells the model."""
+    caption: str
+    lyrics: str
+    language: str
+    bpm: int | None
+    keyscale: str | None
+    timesignature: str | None
+    duration_s: float
+    """What the prompt says; what is rendered too if there are no codes."""
+    audio_codes: tuple[int, ...]
+    """What the song follows and how long it is, if not empty."""
+    audio_cover_strength: float
+    """Share of the steps in which the codes guide."""
+    seed: int
+    diffusion: Diffusion
+    reference: Waveform | None = field(default=None, compare=False)
+    """Sound whose timbre the song takes."""
+
+    @property
+    def frame_count(self) -> int:
+        """Length of the song in latent frames (spec dit.md 2.5)."""
+        if self.audio_codes:
+            return FRAMES_PER_CODE * len(self.audio_codes)
+        return int(max(0.1, round(self.duration_s, 1)) * SAMPLE_RATE_HZ) // SAMPLES_PER_FRAME
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    phase: Phase
+    step_count: int
+    total_step_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Song:
+    """Decoded sound, before anything is done to its level."""
+
+    waveform: Waveform
+    latents: Latents
+    seconds: dict[Phase, float]
+    """Time spent by phase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """What an audio file is to the models."""
+
+    latents: Latents
+    codes: tuple[int, ...]
+    """One for five frames; empty if not asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What the rest of the service knows of a loaded model."""
+
+    revision: Revision
+    is_turbo: bool
+    code_count: int
+
+
+class Engine(Protocol):
+    """Generators block between yields. Closing one frees what its job holds.
+
+    They raise `AceError`: OVERLOADED if the device has no memory left for the job, INTERNAL if
+    the networks produced no usable latents.
+    """
+
+    @property
+    def models(self) -> tuple[ModelCard, ...]:
+        """The loaded models; the first is the default."""
+        ...
+
+    @property
+    def vae(self) -> Revision: ...
+
+    @property
+    def text_encoder(self) -> Revision: ...
+
+    @property
+    def latent_channels(self) -> int: ...
+
+    def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+        """One `Progress` per step of each phase, then one `Song`."""
+        ...
+
+    def encode(
+        self, waveform: Waveform, model: str, with_codes: bool
+    ) -> Generator[Progress | Encoding, None, None]:
+        """One `Progress` per tile, then one `Encoding`."""
+        ...
+
+    def decode(
+        self, source: Latents | tuple[int, ...], model: str
+    ) -> Generator[Progress | Song, None, None]:
+        """Decode latents, or the codes of `model`: one `Progress` per tile, then one `Song`."""
+        ...

@@ -1,0 +1,38 @@
+"""What the service tells Prometheus."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from common.music import SAMPLE_RATE_HZ
+from dit_service.engine import Phase, RenderJob, Song
+
+DEVICE_BUSY = Gauge("acestep_dit_device_busy", "1 while the thread that owns the device works, else 0.")
+JOBS_QUEUED = Gauge("acestep_dit_jobs_queued", "Jobs that wait for the device.")
+RENDERS_RUNNING = Gauge("acestep_dit_renders_running", "Renders that have the device.")
+
+STEP_SECONDS = Histogram(
+    "acestep_dit_step_seconds",
+    "Mean duration of a denoising step, by render.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+DECODE_SECONDS = Histogram(
+    "acestep_dit_decode_seconds",
+    "Duration of decoding a song's latents.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+)
+REAL_TIME_FACTOR = Histogram(
+    "acestep_dit_real_time_factor",
+    "Seconds of song rendered in a second of device time.",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000),
+)
+CANCELLATIONS = Counter(
+    "acestep_dit_cancellations", "Renders that their caller gave up, by what they were doing.", ["phase"]
+)
+OUT_OF_MEMORY = Counter("acestep_dit_out_of_memory", "Jobs that the device had no memory for.")
+
+
+def observe(job: RenderJob, song: Song) -> None:
+    """Take note of a finished render."""
+    spent_s = sum(song.seconds.values())
+    STEP_SECONDS.observe(song.seconds[Phase.DIFFUSION] / job.diffusion.inference_steps)
+    DECODE_SECONDS.observe(song.seconds[Phase.DECODING])
+    REAL_TIME_FACTOR.observe(len(song.waveform) / SAMPLE_RATE_HZ / max(spent_s, 1e-9))

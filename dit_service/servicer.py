@@ -1,0 +1,182 @@
+"""`DitService` over an engine: admit, run, translate. No torch here."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, TypeVar
+
+import grpc
+
+from acestep.dit.v1 import dit_service_pb2 as dit_pb2
+from acestep.dit.v1 import dit_service_pb2_grpc as dit_grpc
+from common.errors import AceError, Kind
+from common.music import SAMPLE_RATE_HZ
+from common.slot import Slot
+from dit_service import metrics, orders, uploads, wire
+from dit_service.audio_in import AudioFile, read_audio
+from dit_service.engine import Encoding, Engine, Phase, Progress, Song
+from dit_service.finish import Finish, Level, finish, level
+from dit_service.lane import Begun, Lane, Waiting
+from dit_service.orders import RenderOrder
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    max_queued: int
+    max_calls: int
+    max_upload_bytes: int
+
+
+class DitServicer(dit_grpc.DitServiceServicer):
+    def __init__(self, engine: Slot[Engine], lane: Lane, limits: Limits) -> None:
+        self._engine = engine
+        self._lane = lane
+        self._limits = limits
+        self._calls = 0
+
+    async def Render(
+        self, requests: AsyncIterator[dit_pb2.RenderRequest], context: Context
+    ) -> AsyncIterator[dit_pb2.RenderResponse]:
+        engine = self._engine.get()
+        with self._counted(), _Watch() as watch:
+            order = await self._render_order(requests, engine)
+            song = None
+            async with self._lane.run(_counted_render(engine.render(order.job))) as events:
+                async for event in events:
+                    watch.saw(event)
+                    if isinstance(event, Song):
+                        song = event
+                    else:
+                        yield wire.event(event, order)
+            # The lane is free again: a slow reader of the audio holds up nobody.
+            song = _required(song)
+            watch.delivers(order, song)
+            loudness = await asyncio.to_thread(_finished, song, order.finish)
+            for chunk in wire.audio(song.waveform):
+                yield dit_pb2.RenderResponse(audio=chunk)
+            yield wire.result(song, loudness, watch.queue_s, order.return_latents)
+
+    async def EncodeAudio(
+        self, requests: AsyncIterator[dit_pb2.EncodeAudioRequest], context: Context
+    ) -> dit_pb2.EncodeAudioResponse:
+        engine = self._engine.get()
+        with self._counted():
+            order = orders.encode_order(await uploads.first_header(requests), engine.models)
+            audio = await self._uploaded(requests, "audio")
+            steps = engine.encode(audio.waveform, order.card.revision.name, order.with_codes)
+            encoding = await self._outcome(steps, Encoding)
+            return wire.encoded(encoding, order.card, audio.duration_s, order.with_latents)
+
+    async def Decode(
+        self, request: dit_pb2.DecodeRequest, context: Context
+    ) -> AsyncIterator[dit_pb2.DecodeResponse]:
+        engine = self._engine.get()
+        with self._counted():
+            order = orders.decode_order(request, engine.models, engine.latent_channels)
+            song = await self._outcome(engine.decode(order.source, order.card.revision.name), Song)
+            await asyncio.to_thread(_finished, song, order.finish)
+            for chunk in wire.audio(song.waveform):
+                yield dit_pb2.DecodeResponse(audio=chunk)
+
+    async def GetModelInfo(
+        self, request: dit_pb2.GetModelInfoRequest, context: Context
+    ) -> dit_pb2.GetModelInfoResponse:
+        return wire.info(self._engine.get(), self._limits.max_queued, self._limits.max_upload_bytes)
+
+    async def _render_order(
+        self, requests: AsyncIterator[dit_pb2.RenderRequest], engine: Engine
+    ) -> RenderOrder:
+        order = orders.render_order(await uploads.first_job(requests), engine.models)
+        if not order.has_reference:
+            return order
+        audio = await self._uploaded(requests, "reference_audio")
+        return replace(order, job=replace(order.job, reference=audio.waveform))
+
+    async def _uploaded(self, requests: uploads.Requests, field: str) -> AudioFile:
+        self._lane.refuse_if_full()  # before a file is sent in vain
+        data = await uploads.read_file(requests, field, self._limits.max_upload_bytes)
+        return await asyncio.to_thread(read_audio, data, field)
+
+    async def _outcome(self, steps: Generator[Progress | T, None, None], kind: type[T]) -> T:
+        """Run a job whose steps nobody follows."""
+        outcome = None
+        async with self._lane.run(steps) as events:
+            async for event in events:
+                if isinstance(event, kind):
+                    outcome = event
+        return _required(outcome)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Raises `AceError` (OVERLOADED) above `max_calls`: each may hold a song in memory."""
+        if self._calls >= self._limits.max_calls:
+            raise AceError(
+                Kind.OVERLOADED,
+                "TOO_MANY_CALLS",
+                f"{self._calls} calls are being served already; retry later",
+                retry_after_s=5.0,
+                calls=self._calls,
+            )
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+
+
+class _Watch:
+    """Follows a render for the metrics: what it is doing, and where its caller gave it up."""
+
+    def __init__(self) -> None:
+        self._doing = "upload"
+        self.queue_s = 0.0
+
+    def saw(self, event: Waiting | Begun | Progress | Song) -> None:
+        match event:
+            case Waiting():
+                self._doing = "queue"
+            case Begun(waited_s):
+                self._doing, self.queue_s = Phase.CONDITIONING.value, waited_s
+            case Progress(phase):
+                self._doing = phase.value
+
+    def delivers(self, order: RenderOrder, song: Song) -> None:
+        self._doing = "sending"
+        metrics.observe(order.job, song)
+        song_s, spent_s = len(song.waveform) / SAMPLE_RATE_HZ, sum(song.seconds.values())
+        logger.info("rendered %.1f s of song in %.2f s, seed %d", song_s, spent_s, order.job.seed)
+
+    def __enter__(self) -> "_Watch":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        # gRPC cancels the task while it waits, and closes the stream where it had just yielded.
+        if kind in (asyncio.CancelledError, GeneratorExit):
+            metrics.CANCELLATIONS.labels(self._doing).inc()
+
+
+def _counted_render(steps: Generator[T, None, None]) -> Generator[T, None, None]:
+    with metrics.RENDERS_RUNNING.track_inprogress():
+        yield from steps
+
+
+def _finished(song: Song, wishes: Finish) -> Level:
+    loudness = level(song.waveform)
+    finish(song.waveform, loudness.peak, wishes)
+    return loudness
+
+
+def _required(outcome: T | None) -> T:
+    if outcome is None:
+        raise RuntimeError("the engine ended without a result")
+    return outcome

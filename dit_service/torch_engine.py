@@ -1,0 +1,238 @@
+"""The engine that owns the device."""
+
+import logging
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.errors import AceError, Kind
+from common.revision import Revision, of_checkpoint
+from dit_service import conditions, flow, metrics, prompt
+from dit_service.conditions import Conditions
+from dit_service.denoise import Route, denoise, route
+from dit_service.engine import (
+    Encoding,
+    Latents,
+    ModelCard,
+    Phase,
+    Progress,
+    RenderJob,
+    Song,
+    Waveform,
+)
+from dit_service.networks import DitNetworks, load_dit, load_vae
+from dit_service.schedule import times
+from dit_service.text_encoder import TextEncoder
+from dit_service.vae import Vae
+
+logger = logging.getLogger(__name__)
+
+MIN_FRAMES = 128
+"""The models were never trained on less; shorter songs are cut from this (spec dit.md 10.2)."""
+
+TEXT_ENCODER = "Qwen3-Embedding-0.6B"
+VAE = "vae"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A DiT with what every render of it starts from."""
+
+    networks: DitNetworks
+    silent_timbre: Tensor
+    """Timbre of no reference, `[1, 1, hidden]`: the same in every render."""
+
+
+class TorchEngine:
+    def __init__(
+        self, models: dict[str, Loaded], text_encoder: TextEncoder, vae: Vae, device: torch.device
+    ) -> None:
+        self._models = models
+        self._text_encoder = text_encoder
+        self._vae = vae
+        self._device = device
+
+    @classmethod
+    def load(
+        cls, folder: Path, names: tuple[str, ...], device_name: str, threads: int = 0
+    ) -> "TorchEngine":
+        """Read `names` and what they share from `folder`; the first is the default model.
+
+        Networks compute in bfloat16 on a GPU and in float32 on a CPU; `threads` of 0 leaves
+        torch its own number of CPU threads. Raises `CheckpointError`
+        if a checkpoint is missing or not whole, `RuntimeError` if the device does not exist.
+        """
+        if threads:
+            torch.set_num_threads(threads)
+        device = torch.device(device_name)
+        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        text_encoder = TextEncoder.load(folder / TEXT_ENCODER, device, dtype)
+        vae = Vae(of_checkpoint(folder / VAE), load_vae(folder / VAE, device, dtype))
+        models = {name: _prepared(load_dit(folder / name, device, dtype)) for name in names}
+        return cls(models, text_encoder, vae, device)
+
+    @property
+    def models(self) -> tuple[ModelCard, ...]:
+        return tuple(
+            ModelCard(model.networks.revision, model.networks.is_turbo, model.networks.code_count)
+            for model in self._models.values()
+        )
+
+    @property
+    def vae(self) -> Revision:
+        return self._vae.revision
+
+    @property
+    def text_encoder(self) -> Revision:
+        return self._text_encoder.revision
+
+    @property
+    def latent_channels(self) -> int:
+        return self._vae.latent_channels
+
+    @torch.inference_mode()
+    def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+        watch = _Stopwatch(self._device)
+        with self._surviving():
+            model = self._models[job.model]
+            path = self._route(model, job)
+            yield Progress(Phase.CONDITIONING, 1, 1)
+            watch.lap(Phase.CONDITIONING)
+            latents = yield from self._denoised(model.networks, path, job, watch)
+            yield from self._song(latents[:, : job.frame_count], watch)
+
+    @torch.inference_mode()
+    def encode(
+        self, waveform: Waveform, model: str, with_codes: bool
+    ) -> Generator[Progress | Encoding, None, None]:
+        with self._surviving():
+            latents = yield from self._encoded(waveform)
+            codes = conditions.encode_codes(self._models[model].networks, latents) if with_codes else []
+            yield Encoding(latents[0].cpu().numpy(), tuple(codes))
+
+    @torch.inference_mode()
+    def decode(
+        self, source: Latents | tuple[int, ...], model: str
+    ) -> Generator[Progress | Song, None, None]:
+        watch = _Stopwatch(self._device)
+        with self._surviving():
+            if isinstance(source, tuple):
+                latents = conditions.decode_codes(self._models[model].networks, source)
+            else:
+                latents = torch.from_numpy(source)[None].to(self._device)
+            yield from self._song(latents, watch)
+
+    def _route(self, model: Loaded, job: RenderJob) -> Route:
+        """What steers the job: codes for their share of the steps, then or else the texts alone."""
+        networks = model.networks
+        frames = max(job.frame_count, MIN_FRAMES)
+        silence = networks.silence[:, :frames]
+        steps = times(job.diffusion, networks.is_turbo)
+        instruction = prompt.instruction(job)
+        if not job.audio_codes:
+            free = self._conditions(model, job, instruction, silence)
+            return route(steps, free, free, 1.0)
+        hint = conditions.hint(networks, job.audio_codes, frames)
+        led = self._conditions(model, job, instruction, hint)
+        if job.audio_cover_strength == 1:
+            return route(steps, led, led, 1.0)
+        free = self._conditions(model, job, prompt.TEXT2MUSIC_INSTRUCTION, silence)
+        return route(steps, led, free, job.audio_cover_strength)
+
+    def _conditions(self, model: Loaded, job: RenderJob, instruction: str, source: Tensor) -> Conditions:
+        text = self._text_encoder.hidden_states(prompt.text(job, instruction))
+        lyrics = self._text_encoder.embeddings(prompt.lyrics(job))
+        return Conditions(
+            conditions.sequence(model.networks, text, lyrics, model.silent_timbre),
+            conditions.context(model.networks, source),
+        )
+
+    def _denoised(
+        self, networks: DitNetworks, path: Route, job: RenderJob, watch: "_Stopwatch"
+    ) -> Generator[Progress, None, Tensor]:
+        generator = torch.Generator().manual_seed(job.seed)
+        frames, channels = max(job.frame_count, MIN_FRAMES), self.latent_channels
+
+        def draw() -> Tensor:
+            return flow.noise(frames, channels, generator).to(self._device)
+
+        latents = draw()
+        steps = denoise(networks, path, job.diffusion, latents, draw)
+        for done in range(1, path.step_count + 1):
+            latents = next(steps)
+            watch.lap(Phase.DIFFUSION)
+            yield Progress(Phase.DIFFUSION, done, path.step_count)
+        return latents
+
+    def _song(self, latents: Tensor, watch: "_Stopwatch") -> Generator[Progress | Song, None, None]:
+        """Decode latents `[1, frames, channels]` tile by tile."""
+        total = len(self._vae.decode_tiles(latents.shape[1]))
+        waveform = np.empty((latents.shape[1] * self._vae.samples_per_frame, 2), np.float32)
+        at = 0
+        for done, piece in enumerate(self._vae.decode(latents), start=1):
+            waveform[at : at + len(piece)] = piece.numpy()
+            at += len(piece)
+            watch.lap(Phase.DECODING)
+            yield Progress(Phase.DECODING, done, total)
+        yield Song(waveform, latents[0].float().cpu().numpy(), watch.seconds)
+
+    def _encoded(self, waveform: Waveform) -> Generator[Progress, None, Tensor]:
+        """Latents `[1, frames, channels]` of `waveform`; what is shorter than a frame is filled up."""
+        sound = torch.from_numpy(waveform)
+        if missing := max(0, self._vae.samples_per_frame - len(sound)):
+            sound = torch.nn.functional.pad(sound, (0, 0, 0, missing))
+        total = len(self._vae.encode_tiles(len(sound)))
+        pieces = []
+        for done, piece in enumerate(self._vae.encode(sound.to(self._device)), start=1):
+            pieces.append(piece)
+            yield Progress(Phase.CONDITIONING, done, total)
+        return torch.cat(pieces, dim=1)
+
+    @contextmanager
+    def _surviving(self) -> Iterator[None]:
+        """Turn running out of memory into an answer, with the memory given back."""
+        exhausted = False
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            exhausted = True
+        # Raised out here: an error that remembers the other one would keep its tensors alive.
+        if exhausted:
+            metrics.OUT_OF_MEMORY.inc()
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
+            raise AceError(
+                Kind.OVERLOADED,
+                "OUT_OF_MEMORY",
+                "the device has no memory left for this; ask for less, or retry later",
+                retry_after_s=10.0,
+            )
+
+
+class _Stopwatch:
+    """Adds up the time spent by phase. A lap ends when the device has done what it was told."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._since = time.perf_counter()
+        self.seconds: dict[Phase, float] = {}
+
+    def lap(self, phase: Phase) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        now = time.perf_counter()
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._since
+        self._since = now
+
+
+@torch.inference_mode()
+def _prepared(networks: DitNetworks) -> Loaded:
+    logger.info("loaded %s (%s)", networks.revision.name, networks.revision.revision)
+    silence = networks.silence[:, : networks.timbre_frames]
+    return Loaded(networks, conditions.timbre(networks, silence))
