@@ -47,7 +47,12 @@ class DitServicer(dit_grpc.DitServiceServicer):
     ) -> AsyncIterator[dit_pb2.RenderResponse]:
         engine = self._engine.get()
         with self._counted(), _Watch() as watch:
-            order = await self._render_order(requests, engine)
+            job = await uploads.first_job(requests)
+            order = orders.render_order(job, engine.models)
+            if job.validate_only:
+                yield wire.started(order)
+                return
+            order = await self._with_reference(order, requests)
             song = None
             async with self._lane.run(_counted_render(engine.render(order.job))) as events:
                 async for event in events:
@@ -91,10 +96,9 @@ class DitServicer(dit_grpc.DitServiceServicer):
     ) -> dit_pb2.GetModelInfoResponse:
         return wire.info(self._engine.get(), self._limits.max_queued, self._limits.max_upload_bytes)
 
-    async def _render_order(
-        self, requests: AsyncIterator[dit_pb2.RenderRequest], engine: Engine
+    async def _with_reference(
+        self, order: RenderOrder, requests: AsyncIterator[dit_pb2.RenderRequest]
     ) -> RenderOrder:
-        order = orders.render_order(await uploads.first_job(requests), engine.models)
         if not order.has_reference:
             return order
         audio = await self._uploaded(requests, "reference_audio")

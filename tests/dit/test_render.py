@@ -126,8 +126,9 @@ async def test_jobs_wait_in_line_and_hear_where_they_are(connect: DitConnector) 
 async def test_a_job_that_finds_the_queue_full_is_refused_at_once(connect: DitConnector) -> None:
     engine = FakeEngine(paused=True)
     async with connect(engine, max_queued=1) as dit:
-        running, waiting = dit.Render(requests(job())), dit.Render(requests(job()))
-        await next_of(running, "started")
+        running = dit.Render(requests(job()))
+        await next_of(running, "started")  # before the next: calls made together come in any order
+        waiting = dit.Render(requests(job()))
         await next_of(waiting, "queued")
         error = await refusal(dit.Render(requests(job())))
         engine.allow(6)
@@ -141,8 +142,9 @@ async def test_a_waiting_job_that_is_cancelled_makes_room_at_once(connect: DitCo
     async with connect(engine) as dit:
         running = dit.Render(requests(job(seed=1)))
         await next_of(running, "started")
-        leaving, staying = dit.Render(requests(job(seed=2))), dit.Render(requests(job(seed=3)))
+        leaving = dit.Render(requests(job(seed=2)))
         await next_of(leaving, "queued")
+        staying = dit.Render(requests(job(seed=3)))
         await next_of(staying, "queued")
         leaving.cancel()
         assert (await next_of(staying, "queued")).queued.position == 0  # while the first still runs
@@ -246,3 +248,15 @@ async def test_captions_and_lyrics_are_never_logged(
 
     assert "secret" not in caplog.text
     assert "slow piano" not in caplog.text
+
+
+async def test_a_job_that_is_only_checked_is_not_rendered(connect: DitConnector) -> None:
+    engine = FakeEngine()
+    async with connect(engine) as dit:
+        checked = await events_of(dit.Render(requests(job(validate_only=True))))
+        error = await refusal(dit.Render(requests(job(duration_s=5.0, validate_only=True))))
+
+    assert names_of(checked) == ["started"]
+    assert checked[0].started.diffusion.HasField("shift")
+    assert error.kind is Kind.INVALID
+    assert not engine.steps_taken
