@@ -36,12 +36,18 @@ class Only:
 
     tokens: tuple[int, ...]
 
+    def summary(self) -> str:
+        return f"one of {len(self.tokens)} tokens"
+
 
 @dataclass(frozen=True, slots=True)
 class Codes:
     """A token of the code book, or, if `or_end`, the end of the turn."""
 
     or_end: bool
+
+    def summary(self) -> str:
+        return "a code or the end" if self.or_end else "a code"
 
 
 class TextKind(StrEnum):
@@ -70,6 +76,9 @@ class Text:
     """Longest piece allowed, in characters; for captions."""
     then: int = -1
     """The token that begins what follows a caption, for `CAPTION_LINE`."""
+
+    def summary(self) -> str:
+        return f"text: {self.kind.value}"
 
 
 Allowed = Only | Codes | Text

@@ -113,6 +113,10 @@ class VllmEngine:
     def unfinished_count(self) -> int:
         return int(self._llm.get_num_unfinished_requests())
 
+    def preemption_count(self) -> int:
+        """Since the start; a guided pair counts once."""
+        return self.stats.preemption_count
+
     async def until_dead(self) -> None:
         """Return when the engine's process has failed; vLLM can only be asked."""
         while not self._llm.errored:
