@@ -1,0 +1,195 @@
+"""Choose the next token of every request of a batch. Knows tensors and the grammar, no engine."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lm_service.grammar import Grammar
+from lm_service.outline import Codes, Only, Outline, Text
+from lm_service.sampling import Draw, Sampling, drawn, guided, penalised
+from lm_service.writer import Writer
+
+MASKS_KEPT = 256
+"""Masks of the full vocabulary that stay on the device; there are about 130 different ones."""
+
+
+class Track:
+    """One request on its way. All it knows follows from its output, so a new one can take over."""
+
+    def __init__(
+        self, grammar: Grammar, outline: Outline, sampling: Sampling, scale: float, output: Sequence[int]
+    ) -> None:
+        """`output` is read anew at each step: the engine appends to it."""
+        self.sampling = sampling
+        self.scale = scale
+        self.output = output
+        self._writer = Writer(grammar, outline)
+        self._followed = 0
+
+    def catch_up(self) -> None:
+        """Follow what was written since the last call."""
+        self._writer.advance(self.output[self._followed :])
+        self._followed = len(self.output)
+
+    @property
+    def allowed(self) -> Only | Codes | Text:
+        return self._writer.allowed()
+
+    @property
+    def draw(self) -> Draw:
+        return Draw(self.sampling, self._followed)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a request sits in the batch. Unguided requests have one row twice."""
+
+    track: Track
+    conditional: int
+    unconditional: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Where some seats find their scores: int64 `[seats]`, and `scales` float32 `[seats, 1]`."""
+
+    conditional: Tensor
+    unconditional: Tensor
+    scales: Tensor
+    any_guided: bool
+
+    def of(self, logits: Tensor) -> Tensor:
+        """Guided scores, `[seats, columns]`, from `logits` `[rows, columns]`; a copy."""
+        scores = logits.index_select(0, self.conditional)
+        if not self.any_guided:
+            return scores
+        return guided(scores, logits.index_select(0, self.unconditional), self.scales)
+
+
+class Chooser:
+    """Holds what all steps share on the device: ids of the code window, masks, rows of the last batch.
+
+    Codes are scored in their window alone, fields in their few values; only free text needs the
+    whole vocabulary. Source for why: spec vllm.md 5.
+    """
+
+    def __init__(self, grammar: Grammar, device: torch.device) -> None:
+        self._grammar = grammar
+        self._device = device
+        window, end = grammar.window, grammar.vocabulary.end_of_turn
+        self._code_tokens = torch.tensor([*range(window.first, window.stop), end], device=device)
+        self._masks: OrderedDict[Text, Tensor] = OrderedDict()
+        self._rows: dict[str, tuple[tuple[Seat, ...], _Rows]] = {}
+
+    def choose(self, logits: Tensor, seats: Sequence[Seat]) -> Tensor:
+        """The next token of each seat, int64 `[seats]`, from float32 `logits` `[rows, vocabulary]`."""
+        tokens = torch.zeros(len(seats), dtype=torch.int64, device=self._device)
+        forced: list[tuple[int, int]] = []
+        groups: dict[type, list[int]] = {Only: [], Codes: [], Text: []}
+        allowed = []
+        for place, seat in enumerate(seats):
+            seat.track.catch_up()
+            allowed.append(seat.track.allowed)
+            if isinstance(allowed[-1], Only) and len(allowed[-1].tokens) == 1:
+                forced.append((place, allowed[-1].tokens[0]))
+            else:
+                groups[type(allowed[-1])].append(place)
+        if forced:
+            places, only = torch.tensor(forced, device=self._device).T
+            tokens[places] = only
+        choosers: dict[type, Callable[..., Tensor]] = {
+            Only: self._of_few,
+            Codes: self._of_codes,
+            Text: self._of_text,
+        }
+        for kind, members in groups.items():
+            if members:
+                group = tuple(seats[place] for place in members)
+                chosen = choosers[kind](logits, group, [allowed[place] for place in members])
+                tokens[torch.tensor(members, device=self._device)] = chosen
+        return tokens
+
+    def _of_codes(self, logits: Tensor, seats: tuple[Seat, ...], allowed: list[Codes]) -> Tensor:
+        window, end = self._grammar.window, self._grammar.vocabulary.end_of_turn
+        rows = self._rows_of("codes", seats)
+        scores = torch.cat(
+            [rows.of(logits[:, window.first : window.stop]), rows.of(logits[:, end : end + 1])], -1
+        )
+        may_end = torch.tensor([item.or_end for item in allowed], device=self._device)
+        scores[:, -1].masked_fill_(~may_end, -torch.inf)
+        last = len(window.codes)
+        _penalise(scores, seats, lambda token: last if token == end else token - window.first)
+        won = drawn(scores, self._code_tokens, [seat.track.draw for seat in seats])
+        return self._code_tokens[won]
+
+    def _of_few(self, logits: Tensor, seats: tuple[Seat, ...], allowed: list[Only]) -> Tensor:
+        width = max(len(item.tokens) for item in allowed)
+        # The unused columns of short rows repeat a token and are masked.
+        table = torch.tensor(
+            [item.tokens + item.tokens[:1] * (width - len(item.tokens)) for item in allowed],
+            device=self._device,
+        )
+        unused = torch.tensor(
+            [[place >= len(item.tokens) for place in range(width)] for item in allowed],
+            device=self._device,
+        )
+        rows = self._rows_of("few", seats)
+        scores = logits[rows.conditional[:, None], table]
+        if rows.any_guided:
+            scores = guided(scores, logits[rows.unconditional[:, None], table], rows.scales)
+        scores = scores.masked_fill(unused, -torch.inf)
+        for place, (seat, item) in enumerate(zip(seats, allowed, strict=True)):
+            _penalise(scores[place : place + 1], (seat,), _place_in(item.tokens))
+        won = drawn(scores, table, [seat.track.draw for seat in seats])
+        return table.gather(-1, won[:, None])[:, 0]
+
+    def _of_text(self, logits: Tensor, seats: tuple[Seat, ...], allowed: list[Text]) -> Tensor:
+        scores = self._rows_of("text", seats).of(logits)
+        width = logits.shape[-1]
+        keep = torch.stack([self._mask(item, width) for item in allowed])
+        scores = scores.masked_fill(~keep, -torch.inf)
+        _penalise(scores, seats, lambda token: token)
+        return drawn(scores, torch.arange(width, device=self._device), [seat.track.draw for seat in seats])
+
+    def _mask(self, text: Text, width: int) -> Tensor:
+        """`[width]` bool; ids beyond the tokenizer, which pad the model's vocabulary, are not allowed."""
+        if text not in self._masks:
+            mask = torch.zeros(width, dtype=torch.bool)
+            mask[: self._grammar.vocabulary.size] = torch.from_numpy(self._grammar.mask(text))
+            self._masks[text] = mask.to(self._device)
+            if len(self._masks) > MASKS_KEPT:
+                self._masks.popitem(last=False)
+        self._masks.move_to_end(text)
+        return self._masks[text]
+
+    def _rows_of(self, group: str, seats: tuple[Seat, ...]) -> _Rows:
+        known = self._rows.get(group)
+        if known is None or known[0] != seats:
+            scales = [seat.track.scale for seat in seats]
+            rows = _Rows(
+                torch.tensor([seat.conditional for seat in seats], device=self._device),
+                torch.tensor([seat.unconditional for seat in seats], device=self._device),
+                torch.tensor(scales, dtype=torch.float32, device=self._device)[:, None],
+                any(seat.conditional != seat.unconditional for seat in seats),
+            )
+            known = self._rows[group] = (seats, rows)
+        return known[1]
+
+
+def _place_in(tokens: tuple[int, ...]) -> Callable[[int], int]:
+    places = {token: place for place, token in enumerate(tokens)}
+    return lambda token: places.get(token, -1)
+
+
+def _penalise(scores: Tensor, seats: Sequence[Seat], column: Callable[[int], int]) -> None:
+    """Apply the repetition penalties, in place; `column` is outside `scores` for tokens that it lacks."""
+    for row, seat in enumerate(seats):
+        if seat.track.sampling.repetition_penalty == 1:
+            continue
+        columns = {column(token) for token in seat.track.output}
+        written = [place for place in columns if 0 <= place < scores.shape[-1]]
+        index = torch.tensor(written, dtype=torch.int64, device=scores.device)
+        scores[row] = penalised(scores[row], index, seat.track.sampling.repetition_penalty)

@@ -1,0 +1,118 @@
+"""One request from the queue to its last token: waiting, watching, measuring."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from common.errors import AceError, Kind
+from lm_service import metrics
+from lm_service.admission import Admission, Place
+from lm_service.engine import Engine, Job
+
+PROGRESS_TOKENS = 16
+PROGRESS_S = 0.5
+
+
+@dataclass(slots=True)
+class Record:
+    """What a request has written so far, and when."""
+
+    job: Job
+    tokens: list[int] = field(default_factory=list)
+    joined: float = field(default_factory=time.monotonic)
+    admitted: float = 0.0
+    first: float = 0.0
+    last: float = 0.0
+
+    def add(self, tokens: tuple[int, ...]) -> None:
+        self.last = time.monotonic()
+        self.first = self.first or self.last
+        self.tokens += tokens
+
+    @property
+    def queue_s(self) -> float:
+        return self.admitted - self.joined
+
+    @property
+    def run_s(self) -> float:
+        return self.last - self.admitted
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Since the first token; 0 until there is a second one."""
+        passed_s = self.last - self.first
+        return (len(self.tokens) - 1) / passed_s if passed_s > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Time to say how far a request is."""
+
+
+class Generations:
+    """Runs jobs on an engine, as many at a time as there are rows."""
+
+    def __init__(self, engine: Engine, admission: Admission, stall_s: float) -> None:
+        self.engine = engine
+        self.admission = admission
+        self._stall_s = stall_s
+
+    async def run(self, record: Record) -> AsyncGenerator[Place | Progress, None]:
+        """Write `record.job` into `record`: places in the queue, then progress as tokens arrive.
+
+        Progress comes every 16 tokens or half a second, whichever is first, and after the last
+        token. Closing the generator takes the job out of the queue or the batch at once. Raises
+        `AceError`: OVERLOADED, TIMEOUT if no token arrives for too long, or what the engine raises.
+        """
+        async with self.admission.join(record.job.row_count) as ticket:
+            async for place in self.admission.places(ticket):
+                yield place
+            record.admitted = time.monotonic()
+            async with aclosing(self._write(record)) as steps:
+                async for step in steps:
+                    yield step
+
+    async def _write(self, record: Record) -> AsyncGenerator[Progress, None]:
+        phase = record.job.task.outline.phase.value
+        reported, reported_at, ended = 0, time.monotonic(), False
+        with metrics.REQUESTS_RUNNING.labels(phase).track_inprogress():
+            try:
+                async with aclosing(self.engine.generate(record.job)) as stream:
+                    async for tokens in self._watched(stream, phase):
+                        if not record.tokens:
+                            metrics.FIRST_TOKEN_SECONDS.labels(phase).observe(
+                                time.monotonic() - record.admitted
+                            )
+                        record.add(tokens)
+                        metrics.TOKENS.labels(phase).inc(len(tokens))
+                        if (
+                            len(record.tokens) - reported >= PROGRESS_TOKENS
+                            or record.last - reported_at >= PROGRESS_S
+                        ):
+                            reported, reported_at = len(record.tokens), record.last
+                            yield Progress()
+                ended = True
+            finally:
+                if not ended:
+                    metrics.ABORTS.labels(phase).inc()
+        if reported < len(record.tokens):
+            yield Progress()
+
+    async def _watched(
+        self, stream: AsyncGenerator[tuple[int, ...], None], phase: str
+    ) -> AsyncIterator[tuple[int, ...]]:
+        while True:
+            try:
+                tokens = await asyncio.wait_for(anext(stream), self._stall_s)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise AceError(
+                    Kind.TIMEOUT,
+                    "STALLED",
+                    f"no token for {self._stall_s:g} s in the {phase} phase",
+                    phase=phase,
+                ) from None
+            yield tokens

@@ -1,0 +1,148 @@
+"""The language model on vLLM: its own process, one continuous batch."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+from vllm import AsyncEngineArgs, SamplingParams
+from vllm.sampling_params import RequestOutputKind
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.metrics.loggers import StatLoggerBase
+
+from common.errors import AceError, Kind
+from common.revision import of_checkpoint
+from lm_service import checkpoint
+from lm_service.engine import Job, Model
+from lm_service.grammar import Grammar
+from lm_service.guidance import compatibility
+from lm_service.guidance.processor import CODE_COUNT
+from lm_service.guidance.request import to_extra_args
+from lm_service.settings import Device, Settings
+from lm_service.vllm_loader import LOAD_FORMAT
+from lm_service.vocabulary import Vocabulary, read_code_count
+
+logger = logging.getLogger(__name__)
+
+DTYPES = {Device.CPU: "float32", Device.CUDA: "bfloat16"}
+
+
+class EngineStats(StatLoggerBase):  # type: ignore[misc]
+    """What the scheduler reported last, and preemptions since the start (a guided pair counts once)."""
+
+    def __init__(self) -> None:
+        self.preemption_count = 0
+        self.running_rows = 0
+        self.kv_cache_usage = 0.0
+
+    def record(self, scheduler_stats: Any, iteration_stats: Any, *args: Any, **kwargs: Any) -> None:
+        if scheduler_stats is not None:
+            self.running_rows = scheduler_stats.num_running_reqs
+            self.kv_cache_usage = scheduler_stats.kv_cache_usage
+        if iteration_stats is not None:
+            self.preemption_count += iteration_stats.num_preempted_reqs
+
+    def log_engine_initialized(self) -> None:
+        """Nothing to say: the service logs its own start."""
+
+
+class VllmEngine:
+    """An `Engine`. `load` starts it, `close` ends its process."""
+
+    def __init__(self, llm: AsyncLLM, model: Model, stats: EngineStats) -> None:
+        self._llm = llm
+        self._model = model
+        self.stats = stats
+
+    @classmethod
+    async def load(cls, settings: Settings, **engine_args: Any) -> "VllmEngine":
+        """Check the checkpoint and start the engine; takes from seconds to a minute.
+
+        `engine_args` override our arguments to vLLM. Raises `FileNotFoundError`, `ValueError` or
+        `RuntimeError` that says what does not fit.
+        """
+        compatibility.check()
+        folder = checkpoint.choose(settings.models, settings.model)
+        checkpoint.verify(folder)
+        code_count = read_code_count(settings.codec_config_path)
+        grammar = Grammar(Vocabulary.load(folder), code_count)
+        if len(grammar.window.codes) != code_count:
+            raise ValueError(
+                f"{folder.name} has tokens for {len(grammar.window.codes)} audio codes;"
+                f" the code book of {settings.codec_config_path} has {code_count}"
+            )
+        revision = await asyncio.to_thread(of_checkpoint, folder)
+        model = Model(revision=revision, grammar=grammar, max_model_len=settings.max_model_len)
+        stats = EngineStats()
+        args = AsyncEngineArgs(**_engine_args(folder, settings, code_count) | engine_args)
+        llm = await asyncio.to_thread(
+            AsyncLLM.from_engine_args, args, stat_loggers=[lambda config, index: stats]
+        )
+        return cls(llm, model, stats)
+
+    @property
+    def model(self) -> Model:
+        return self._model
+
+    async def generate(self, job: Job) -> AsyncGenerator[tuple[int, ...], None]:
+        params = SamplingParams(
+            temperature=0,  # the processor draws
+            max_tokens=job.max_tokens,
+            stop_token_ids=list(job.stop_tokens),
+            detokenize=False,
+            output_kind=RequestOutputKind.DELTA,
+            extra_args=to_extra_args(job.task),
+        )
+        # Closing this generator closes vLLM's, which aborts the request.
+        outputs = self._llm.generate({"prompt_token_ids": list(job.prompt)}, params, uuid.uuid4().hex)
+        try:
+            async for output in outputs:
+                (completion,) = output.outputs
+                if completion.finish_reason == "error":
+                    raise AceError(Kind.INTERNAL, "ENGINE_REFUSED", "the engine refused the request")
+                if completion.token_ids:
+                    yield tuple(completion.token_ids)
+        except EngineDeadError as error:
+            raise AceError(Kind.UNAVAILABLE, "ENGINE_DEAD", "the engine has died") from error
+        finally:
+            await outputs.aclose()
+
+    def unfinished_count(self) -> int:
+        return int(self._llm.get_num_unfinished_requests())
+
+    def preemption_count(self) -> int:
+        """Since the start; a guided pair counts once."""
+        return self.stats.preemption_count
+
+    async def until_dead(self) -> None:
+        """Return when the engine's process has failed; vLLM can only be asked."""
+        while not self._llm.errored:
+            await asyncio.sleep(1.0)
+
+    def close(self) -> None:
+        self._llm.shutdown()
+
+
+def _engine_args(folder: Path, settings: Settings, code_count: int) -> dict[str, Any]:
+    return {
+        "model": str(folder),
+        "served_model_name": folder.name,
+        "skip_tokenizer_init": True,  # prompts arrive as ids, text is decoded here
+        # Released checkpoints name the bare network, which vLLM would take for an embedding model.
+        "hf_overrides": {"architectures": ["Qwen3ForCausalLM"]},
+        "load_format": LOAD_FORMAT,
+        "worker_extension_cls": "lm_service.vllm_loader.WorkerExtension",
+        "dtype": DTYPES[settings.device],
+        "enforce_eager": settings.device is Device.CPU,
+        "max_model_len": settings.max_model_len,
+        "max_num_seqs": settings.max_rows,
+        "kv_cache_memory_bytes": int(settings.kv_cache_gib * 2**30),
+        "async_scheduling": False,
+        "scheduler_cls": "lm_service.guidance.scheduler.GuidedScheduler",
+        "logits_processors": ["lm_service.guidance.processor:GuidedProcessor"],
+        "additional_config": {CODE_COUNT: code_count},
+        "seed": 0,
+    }

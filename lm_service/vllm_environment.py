@@ -1,0 +1,26 @@
+"""The environment variables that vLLM reads. Set before vLLM is imported, here and nowhere else."""
+
+import os
+
+
+def prepare(cpu_threads: int | None) -> None:
+    """Settle what vLLM would otherwise decide by itself or from the machine's environment.
+
+    `cpu_threads` are for computing on a CPU; None leaves the number to PyTorch.
+    """
+    os.environ.update(
+        {
+            # The runner whose processors see the scores of the whole batch. Source: spec vllm.md 3.
+            "VLLM_USE_V2_MODEL_RUNNER": "0",
+            # The engine lives in one process of its own, its worker in the same.
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+            # Logs are ours to configure, and nothing is reported to anyone.
+            "VLLM_CONFIGURE_LOGGING": "0",
+            "VLLM_NO_USAGE_STATS": "1",
+            "HF_HUB_OFFLINE": "1",
+        }
+    )
+    if cpu_threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(cpu_threads)
+        os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"

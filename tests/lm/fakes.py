@@ -1,0 +1,83 @@
+"""An engine that stands in for vLLM. It keeps the real one's promises, quickly."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+
+from common.errors import AceError, Kind
+from common.revision import Revision
+from lm_service.engine import Job, Model
+from lm_service.grammar import Grammar
+from lm_service.outline import Codes, Only
+from lm_service.writer import Writer
+from tests.lm.golden import vocabulary
+
+GRAMMAR = Grammar(vocabulary(), 64_000)
+
+
+class FakeEngine:
+    """Draws from what the grammar allows; the seed decides.
+
+    With `paused=True` each token waits for `allow`: the test decides when time passes. `script`
+    is written instead, whatever the grammar says.
+    """
+
+    def __init__(
+        self, *, paused: bool = False, script: str | None = None, max_model_len: int = 8192
+    ) -> None:
+        self.model = Model(
+            revision=Revision("acestep-5Hz-lm-fake", "r1"), grammar=GRAMMAR, max_model_len=max_model_len
+        )
+        self.jobs: list[Job] = []
+        self.started = asyncio.Event()
+        self.closed = asyncio.Event()
+        self._script = script
+        self._permits = asyncio.Semaphore(0) if paused else None
+        self._unfinished = 0
+
+    def allow(self, token_count: int) -> None:
+        assert self._permits is not None, "the engine is not paused"
+        for _ in range(token_count):
+            self._permits.release()
+
+    async def generate(self, job: Job) -> AsyncGenerator[tuple[int, ...], None]:
+        self.jobs.append(job)
+        self._unfinished += 1
+        self.started.set()
+        try:
+            for token in self._tokens(job):
+                if self._permits:
+                    await self._permits.acquire()
+                yield (token,)
+        finally:
+            self._unfinished -= 1
+            self.closed.set()
+
+    def unfinished_count(self) -> int:
+        return self._unfinished
+
+    def _tokens(self, job: Job) -> list[int]:
+        if self._script is not None:
+            return [*vocabulary().encode(self._script)]
+        draw = random.Random(job.task.sampling.seed)
+        writer, tokens = Writer(GRAMMAR, job.task.outline), list[int]()
+        while len(tokens) < job.max_tokens and (not tokens or tokens[-1] not in job.stop_tokens):
+            allowed = writer.allowed()
+            if isinstance(allowed, Only):
+                choices = list(allowed.tokens)
+            elif isinstance(allowed, Codes):
+                choices = [*range(GRAMMAR.window.first, GRAMMAR.window.stop)]
+                choices += [vocabulary().end_of_turn] if allowed.or_end else []
+            else:
+                choices = GRAMMAR.mask(allowed).nonzero()[0].tolist()
+            tokens.append(draw.choice(choices))
+            writer.advance(tokens[-1:])
+        return tokens
+
+
+class BrokenEngine(FakeEngine):
+    """Dies at the first token."""
+
+    async def generate(self, job: Job) -> AsyncGenerator[tuple[int, ...], None]:
+        raise AceError(Kind.UNAVAILABLE, "ENGINE_DEAD", "the engine has died")
+        yield ()
