@@ -20,10 +20,11 @@ def draw(audio: Path, picture: Path, title: str) -> None:
     )
     edges = np.linspace(0, len(mono), min(len(mono), 2000) + 1).astype(int)[:-1]
     times = edges / rate
-    low, high = np.minimum.reduceat(mono, edges), np.maximum.reduceat(mono, edges)
+    low = np.minimum.reduceat(samples.min(axis=1), edges)
+    high = np.maximum.reduceat(samples.max(axis=1), edges)
     wave.fill_between(times, low, high, linewidth=0.4)
     wave.set(ylim=(-1, 1), ylabel="amplitude", title=title)
     spectrum.specgram(mono + 1e-9, NFFT=2048, Fs=rate, noverlap=1024, cmap="magma", vmin=-140)
-    spectrum.set(ylim=(0, 20_000), ylabel="frequency (Hz)", xlabel="time (s)")
+    spectrum.set(xlim=(0, len(mono) / rate), ylim=(0, 20_000), ylabel="frequency (Hz)", xlabel="time (s)")
     figure.savefig(picture, dpi=100)
     pyplot.close(figure)
