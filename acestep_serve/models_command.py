@@ -75,7 +75,7 @@ def list_models(
 @models_app.command("build-tiny")
 def build_tiny(
     folder: Annotated[Path, typer.Argument(help="Folder to fill; it is made if needed.")],
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same weights.")] = 0,
 ) -> None:
     """Build a tiny family with random weights: it makes noise, within seconds, on any machine."""
     try:

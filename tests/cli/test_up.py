@@ -1,0 +1,317 @@
+"""`acestep-serve up` and `down`, with real processes that only serve health."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from common.health import is_serving
+from tests.cli.fake_service import wait_until_released
+
+ROOT = Path(__file__).parent.parent.parent
+MODULES = {"gateway": "gateway", "dit": "dit_service", "lm": "lm_service"}
+CHECKPOINTS = {
+    "acestep-5Hz-lm-x": ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"),
+    "acestep-v15-base": ("config.json", "silence_latent.pt"),
+    "acestep-v15-turbo": ("config.json", "silence_latent.pt"),
+    "Qwen3-Embedding-0.6B": ("config.json", "tokenizer.json", "tokenizer_config.json"),
+}
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+class Site:
+    """A folder with checkpoints of no content, fake services, and three free ports."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ports = dict(zip(MODULES, free_ports(3), strict=True))
+        for name, module in MODULES.items():
+            (folder / module).mkdir()
+            (folder / module / "__init__.py").touch()  # or the real package would be found first
+            main = f"from tests.cli.fake_service import main\n\nmain({name!r})\n"
+            (folder / module / "__main__.py").write_text(main)
+        for name, files in CHECKPOINTS.items():
+            self._put(name, *files, "model.safetensors")
+        self._put("vae", "config.json", "diffusion_pytorch_model.safetensors")
+
+    def _put(self, name: str, *files: str) -> None:
+        (self.folder / "models" / name).mkdir(parents=True)
+        for file in files:
+            (self.folder / "models" / name / file).touch()
+
+    def trouble(self, name: str, what: str) -> None:
+        (self.folder / f"{name}.trouble").write_text(what)
+
+    def pid(self, name: str) -> int:
+        return int((self.folder / f"{name}.pid").read_text())
+
+    def command(self, name: str, *arguments: str) -> list[str]:
+        program = f"import typer; from acestep_serve.up import {name}; typer.run({name})"
+        return [sys.executable, "-c", program, *arguments]
+
+    def up(self, *arguments: str) -> list[str]:
+        ports = [f"--{option}={self.ports[name]}" for option, name in OPTIONS.items()]
+        return self.command("up", *ports, "--metrics-port-base=0", *arguments)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def is_serving(self, name: str) -> bool:
+        return is_serving(f"127.0.0.1:{self.ports[name]}")
+
+
+OPTIONS = {"port": "gateway", "lm-port": "lm", "dit-port": "dit"}
+
+
+class Running:
+    """`up` in the foreground. Its output is read line by line, as the sequence of what happens."""
+
+    def __init__(self, site: Site) -> None:
+        self.process = subprocess.Popen(
+            site.up(),
+            cwd=site.folder,
+            env=site.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+
+    def until(self, pattern: str) -> str:
+        """Read on to the first line that matches; it must come."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+            if re.search(pattern, line):
+                return line
+        raise AssertionError(f"no {pattern!r} in {self.lines}, {self.process.communicate()[1]}")
+
+    def end(self) -> tuple[int, list[str], str]:
+        output, errors = self.process.communicate(timeout=60)
+        return self.process.returncode, output.splitlines(), errors
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+@pytest.fixture
+def start(site: Site) -> Iterator[Callable[[], Running]]:
+    started: list[Running] = []
+
+    def start() -> Running:
+        started.append(Running(site))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.process.terminate()
+        running.process.communicate()
+
+
+def test_all_services_get_ready(site: Site, start: Callable[[], Running]) -> None:
+    running = start()
+
+    running.until("^next: acestep-serve ")
+
+    assert {f"{name}: ready" for name in MODULES} <= set(running.lines)
+    assert f"ready: gateway at 127.0.0.1:{site.ports['gateway']}, logs in run" in running.lines
+    assert all(site.is_serving(name) for name in MODULES)
+    assert (site.folder / "run" / "lm.log").read_text().startswith("lm runs")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_them_in_order(start: Callable[[], Running], signum: int) -> None:
+    running = start()
+    running.until("^ready:")
+
+    running.process.send_signal(signum)
+
+    code, lines, errors = running.end()
+    stops = [line for line in lines if line.endswith("stopped")]
+    assert (code, errors) == (0, "")
+    assert stops == ["gateway: stopped", "dit: stopped", "lm: stopped"]
+
+
+def test_a_service_that_dies_is_started_again(site: Site, start: Callable[[], Running]) -> None:
+    running = start()
+    running.until("^ready:")
+    first = site.pid("dit")
+
+    os.kill(first, signal.SIGKILL)
+
+    assert "died with SIGKILL, again in 1 s" in running.until("^dit: restarting")
+    running.until("^dit: ready")
+    assert site.pid("dit") != first
+
+
+def test_three_quick_deaths_stop_everything(site: Site, start: Callable[[], Running]) -> None:
+    site.trouble("lm", "dies")
+    running = start()
+
+    code, lines, errors = running.end()
+
+    assert code == 1
+    assert len([line for line in lines if line.startswith("lm: restarting")]) == 2
+    assert "gateway: stopped" in lines
+    assert "lm died 3 times in a row, last with exit code 1" in errors
+    assert errors.rstrip().endswith("lm has no weights")
+    assert not site.is_serving("gateway")
+
+
+def test_a_service_that_never_gets_ready_is_given_up(site: Site) -> None:
+    site.trouble("dit", "slow")
+
+    result = site.run(site.up("--ready-timeout=3"))
+
+    assert result.returncode == 1
+    assert "dit was not ready within 3 s" in result.stderr
+
+
+def test_what_a_service_started_does_not_outlive_it(site: Site, start: Callable[[], Running]) -> None:
+    site.trouble("lm", "engine")
+    running = start()
+    running.until("^ready:")
+
+    running.process.terminate()
+
+    assert running.end()[0] == 0
+    wait_until_released(site.folder / "lm.lock")
+
+
+def test_an_engine_whose_service_was_killed_is_gone_before_the_restart(
+    site: Site, start: Callable[[], Running]
+) -> None:
+    site.trouble("lm", "engine")
+    running = start()
+    running.until("^ready:")
+    site.trouble("lm", "")
+
+    os.kill(site.pid("lm"), signal.SIGKILL)
+
+    running.until("^lm: restarting")
+    wait_until_released(site.folder / "lm.lock")
+    running.until("^lm: ready")
+
+
+def test_a_second_signal_kills_a_service_that_does_not_stop(
+    site: Site, start: Callable[[], Running]
+) -> None:
+    site.trouble("gateway", "deaf")
+    running = start()
+    running.until("^ready:")
+    running.process.terminate()
+    running.until("^gateway: stopping")
+
+    running.process.terminate()
+
+    assert running.end()[0] == 0
+    assert not site.is_serving("gateway")
+
+
+def test_a_taken_port_is_named_and_nothing_starts(site: Site) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", site.ports["dit"]))
+        other.listen()
+
+        result = site.run(site.up())
+
+    assert result.returncode == 1
+    assert f"port taken: {site.ports['dit']} (--dit-port)" in result.stderr
+    assert not (site.folder / "run" / "lm.log").exists()
+
+
+def test_missing_checkpoints_say_how_to_get_them(site: Site) -> None:
+    (site.folder / "models" / "vae" / "config.json").unlink()
+
+    result = site.run(site.up())
+
+    assert result.returncode == 1
+    assert "models lacks a complete vae" in result.stderr
+    assert "acestep-serve models pull" in result.stderr
+    assert "acestep-serve models build-tiny" in result.stderr
+
+
+def test_an_absent_diffusion_model_is_named(site: Site) -> None:
+    result = site.run(site.up("--dit", "acestep-v15-sft"))
+
+    assert result.returncode == 1
+    assert "models lacks a complete acestep-v15-sft" in result.stderr
+
+
+def test_a_detached_system_runs_on_until_down(site: Site) -> None:
+    started = site.run(site.up("--detach"))
+    was_serving = all(site.is_serving(name) for name in MODULES)
+
+    stopped = site.run(site.command("down"))
+
+    assert (started.returncode, started.stderr) == (0, "")
+    assert "acestep-serve down --run-dir run" in started.stdout
+    assert "lm: ready" in started.stdout
+    assert was_serving
+    assert (stopped.returncode, stopped.stdout) == (0, "stopped\n")
+    assert not any(site.is_serving(name) for name in MODULES)
+    assert not (site.folder / "run" / "pid").exists()
+
+
+def test_a_detached_system_that_cannot_start_says_why(site: Site) -> None:
+    site.trouble("gateway", "dies")
+
+    result = site.run(site.up("--detach"))
+
+    assert result.returncode == 1
+    assert "gateway has no weights" in result.stdout
+    assert site.run(site.command("down")).returncode == 1
+
+
+def test_one_run_folder_holds_one_system(site: Site, start: Callable[[], Running]) -> None:
+    running = start()
+    running.until("^ready:")
+
+    second = site.run(site.up())
+
+    assert second.returncode == 1
+    assert f"a system runs in run already (process {running.process.pid})" in second.stderr
+
+
+def test_down_without_a_system(site: Site) -> None:
+    result = site.run(site.command("down"))
+
+    assert (result.returncode, result.stderr) == (1, "nothing runs in run\n")
+
+
+def test_the_file_of_a_crashed_system_is_not_mistaken_for_a_running_one(site: Site) -> None:
+    (site.folder / "run").mkdir()
+    (site.folder / "run" / "pid").write_text(f"{os.getpid()}\n")
+
+    result = site.run(site.command("down"))
+
+    assert result.returncode == 1
+    assert not (site.folder / "run" / "pid").exists()
