@@ -1,0 +1,34 @@
+"""What the documents say is what the code does."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_table_of_settings_is_up_to_date() -> None:
+    subprocess.run([sys.executable, ROOT / "scripts/settings-table", "--check"], check=True)
+
+
+def test_every_variable_in_the_readme_exists() -> None:
+    known = (ROOT / "docs/settings.md").read_text()
+
+    for name in re.findall(r"`(ACESTEP_[A-Z_]+)`", README):
+        assert f"`{name}`" in known, name
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_every_link_in_the_readme_leads_somewhere(target: str) -> None:
+    assert (ROOT / target).exists()
+
+
+def test_every_make_target_in_the_readme_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+
+    for target in set(re.findall(r"\bmake ([a-z]+)\b(?! a| it)", README)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
