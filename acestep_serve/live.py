@@ -60,6 +60,8 @@ class LiveGeneration:
             place = f"{queued.status.position} ahead"
             self._update(song, f"waiting: {STAGES[queued.stage]}", 0, None, place)
         elif kind == "plan_field":
+            if None not in self._tasks:
+                self._update(None, PHASES[pb.PHASE_PLAN], 0, None, "")
             value = event.plan_field.value
             value = value if len(value) <= 100 else value[:97] + "..."
             self._console.print(f"  {event.plan_field.name}: {escape(value)}")
