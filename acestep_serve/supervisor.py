@@ -35,7 +35,7 @@ class Timing:
     ready_s: float = 600.0
     """All services must serve within this time of the start."""
     grace_s: float = 35.0
-    """Above the 30 s that services give to calls in flight."""
+    """Above what the services give to calls in flight."""
     backoff_s: float = 1.0
     """Pause before the first restart; it doubles with each quick death."""
     settled_s: float = 30.0

@@ -11,6 +11,9 @@ from model_store import inventory
 from model_store.released import Kind
 
 HOST = "127.0.0.1"
+GRACE_S = 30.0
+"""How long each service lets calls finish: whoever presses Ctrl-C is waiting."""
+
 PREFERRED_DIT = "acestep-v15-turbo"
 
 
@@ -97,7 +100,8 @@ class System:
 
     def _service(self, name: str, module: str, address: str, settings: Mapping[str, str]) -> Service:
         prefix = f"ACESTEP_{name.upper()}_"
-        environment = {f"{prefix}{key}": value for key, value in {"ADDRESS": address, **settings}.items()}
+        every = {"ADDRESS": address, "GRACE_S": f"{GRACE_S:g}", **settings}
+        environment = {f"{prefix}{key}": value for key, value in every.items()}
         return Service(name, module, address, environment, self.run_dir / f"{name}.log")
 
 

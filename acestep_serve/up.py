@@ -16,7 +16,8 @@ from acestep_serve.supervisor import ServiceFailedError, Timing
 from acestep_serve.system import NotStartableError, Ports, System, choose_dits
 
 DEFAULT_RUN_DIR = Path("run")
-FIRST_SONG = 'acestep-serve generate "a warm piano ballad"'
+DEFAULT_PORT = 50050
+FIRST_SONG = 'acestep-serve generate --caption "a warm piano ballad" --duration 30'
 
 
 class Device(Enum):
@@ -33,9 +34,9 @@ def up(  # noqa: PLR0913 - each parameter is an option
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.CPU,
     dit: Annotated[
         list[str] | None,
-        typer.Option(help="Diffusion model to load; repeat for more. [default: acestep-v15-turbo]"),
+        typer.Option(help="Diffusion model to load, instead of the turbo one; repeat for more."),
     ] = None,
-    port: Annotated[int, typer.Option(help="Port of the gateway.")] = 50050,
+    port: Annotated[int, typer.Option(help="Port of the gateway.")] = DEFAULT_PORT,
     lm_port: Annotated[int, typer.Option(help="Port of the language model service.")] = 50051,
     dit_port: Annotated[int, typer.Option(help="Port of the diffusion service.")] = 50052,
     metrics_port_base: Annotated[
@@ -84,7 +85,8 @@ def _run_here(system: System, timing: Timing) -> None:
 
 
 def _welcome(system: System) -> str:
-    return f"ready: gateway at {system.address}, logs in {system.run_dir}\nnext: {FIRST_SONG}"
+    elsewhere = f" --address {system.address}" if system.ports.gateway != DEFAULT_PORT else ""
+    return f"ready: gateway at {system.address}, logs in {system.run_dir}\nnext: {FIRST_SONG}{elsewhere}"
 
 
 def _fail(message: str) -> NoReturn:
