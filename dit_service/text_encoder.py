@@ -8,6 +8,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import Qwen3Model
+from transformers.utils.logging import disable_progress_bar
 
 from common.revision import Revision, of_checkpoint
 from dit_service.checkpoint import CheckpointError
@@ -30,6 +31,7 @@ class TextEncoder:
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
             if not (folder / name).is_file():
                 raise CheckpointError(f"{folder / name} is missing")
+        disable_progress_bar()  # it would be drawn into the log
         network, report = Qwen3Model.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True
         )
