@@ -28,7 +28,6 @@ from dit_service.engine import (
 )
 from dit_service.networks import DitNetworks, load_dit, load_vae
 from dit_service.reference import excerpt
-from dit_service.schedule import times
 from dit_service.text_encoder import TextEncoder
 from dit_service.vae import Vae
 
@@ -153,7 +152,7 @@ class TorchEngine:
         """What steers the job: codes for their share of the steps, then or else the texts alone."""
         frames = max(job.frame_count, MIN_FRAMES)
         silence = networks.silence[:, :frames]
-        steps = times(job.diffusion, networks.is_turbo)
+        steps = flow.times(job.diffusion, networks.is_turbo)
         instruction = prompt.instruction(job)
         if not job.audio_codes:
             free = self._conditions(networks, job, instruction, timbre, silence)
