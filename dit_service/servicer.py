@@ -95,6 +95,8 @@ class DitServicer(dit_grpc.DitServiceServicer):
         self, requests: AsyncIterator[dit_pb2.RenderRequest], engine: Engine
     ) -> RenderOrder:
         order = orders.render_order(await uploads.first_job(requests), engine.models)
+        cuts = await asyncio.to_thread(engine.cuts, order.job)
+        order = replace(order, warnings=(*order.warnings, *cuts))
         if not order.has_reference:
             return order
         audio = await self._uploaded(requests, "reference_audio")

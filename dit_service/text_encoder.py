@@ -43,6 +43,10 @@ class TextEncoder:
         tokenizer.no_padding()
         return cls(of_checkpoint(folder), tokenizer, network.to(device).eval().requires_grad_(False))
 
+    def excess(self, text: str, max_tokens: int) -> int:
+        """How many tokens of `text` are too many."""
+        return max(0, len(self.tokenizer.encode(text)) - max_tokens)
+
     def token_ids(self, text: str, max_tokens: int) -> list[int]:
         """Ids, and the closing token that this tokenizer adds: a long text loses its end, not that."""
         ids: list[int] = self.tokenizer.encode(text).ids

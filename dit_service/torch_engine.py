@@ -28,7 +28,7 @@ from dit_service.engine import (
 )
 from dit_service.networks import DitNetworks, load_dit, load_vae
 from dit_service.reference import excerpt
-from dit_service.text_encoder import TextEncoder
+from dit_service.text_encoder import MAX_LYRIC_TOKENS, MAX_TEXT_TOKENS, TextEncoder
 from dit_service.vae import Vae
 
 logger = logging.getLogger(__name__)
@@ -97,6 +97,18 @@ class TorchEngine:
     @property
     def latent_channels(self) -> int:
         return self.codec.latent_channels
+
+    def cuts(self, job: RenderJob) -> tuple[str, ...]:
+        texts = (
+            ("caption and metadata", prompt.text(job, prompt.instruction(job)), MAX_TEXT_TOKENS),
+            ("lyrics", prompt.lyrics(job), MAX_LYRIC_TOKENS),
+        )
+        lengths = ((name, self._text_encoder.excess(text, most), most) for name, text, most in texts)
+        return tuple(
+            f"the last {excess} tokens of the {name} are not read: the model takes {most}"
+            for name, excess, most in lengths
+            if excess
+        )
 
     @torch.inference_mode()
     def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:

@@ -97,6 +97,8 @@ async def test_uploads_that_break_the_rules_are_refused(connect: DitConnector) -
         "whole": "audio",
         "no audio": "audio",
     }
+    assert errors["chunk"].reason == "CHUNK_TOO_LARGE"
+    assert errors["whole"].reason == "FILE_TOO_LARGE"
     assert unknown.kind is Kind.NOT_FOUND
 
 

@@ -94,6 +94,13 @@ async def test_latents_come_along_if_asked_for(connect: DitConnector) -> None:
     assert (latents.frame_count, latents.channel_count, len(latents.data)) == (250, 8, 250 * 8 * 4)
 
 
+async def test_texts_that_are_too_long_for_the_model_are_told(connect: DitConnector) -> None:
+    async with connect(FakeEngine()) as dit:
+        events = await events_of(dit.Render(requests(job(lyrics="la " * 1365))))
+
+    assert list(events[0].started.warnings) == ["the lyrics are cut"]
+
+
 async def test_a_silent_song_is_told(connect: DitConnector) -> None:
     async with connect(FakeEngine(silent=True)) as dit:
         events = await events_of(dit.Render(requests(job())))

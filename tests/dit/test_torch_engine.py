@@ -146,6 +146,14 @@ def test_codes_guide_only_for_their_share_of_the_steps(engine: TorchEngine) -> N
     assert not np.allclose(half, free, atol=1e-3)
 
 
+def test_what_the_model_cannot_read_is_told(engine: TorchEngine) -> None:
+    assert engine.cuts(JOB) == ()
+
+    (told,) = engine.cuts(replace(JOB, lyrics="日本語の歌" * 800))
+
+    assert "of the lyrics are not read" in told
+
+
 def test_sound_goes_to_codes_and_latents_and_back(engine: TorchEngine) -> None:
     golden = case("audio_to_codes_96001")
 
