@@ -9,7 +9,7 @@ from acestep.music.v1 import music_pb2
 from common.fields import FieldChecker
 from dit_service.defaults import limits
 from dit_service.engine import Diffusion, InferMethod, ModelCard
-from dit_service.schedule import times
+from dit_service.schedule import listed_times
 
 INFER_METHODS = {
     music_pb2.INFER_METHOD_UNSPECIFIED: InferMethod.ODE,
@@ -31,7 +31,7 @@ def check_diffusion(
         check.refuse(f"{field}.infer_method", "must be a known InferMethod", message.infer_method)
     if not given.timesteps or not _check_times(check, f"{field}.timesteps", given.timesteps, most):
         return given, ()
-    visited = times(given, card.is_turbo)
+    visited = listed_times(given.timesteps, card.is_turbo)
     moved = set(visited) - {0.0} != set(given.timesteps) - {0.0}
     warning = "the times were moved to the nearest that the model knows; see diffusion.timesteps"
     effective = replace(given, timesteps=visited, inference_steps=len(visited) - 1)

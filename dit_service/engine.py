@@ -135,6 +135,10 @@ class Engine(Protocol):
     @property
     def latent_channels(self) -> int: ...
 
+    def cuts(self, job: RenderJob) -> tuple[str, ...]:
+        """What of the job's texts is too long for the model to read, in words. Needs no device."""
+        ...
+
     def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
         """One `Progress` per step of each phase, then one `Song`."""
         ...

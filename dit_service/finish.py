@@ -45,7 +45,6 @@ def finish(waveform: Waveform, peak: float, wishes: Finish) -> None:
     if wishes.enable_normalization and peak >= FAINTEST_PEAK:
         gain = 10 ** (wishes.normalization_db / 20) / peak
     waveform *= np.float32(gain)
-    np.clip(waveform, -1.0, 1.0, out=waveform)  # the product may round to just above full scale
     _fade(waveform, wishes.fade_in_s)
     _fade(waveform[::-1], wishes.fade_out_s)
 

@@ -1,12 +1,29 @@
-"""Flow matching: how a render moves between the times it visits.
+"""Flow matching: which times a render visits, and how it moves between them.
 
 At t = 1 latents are noise, at t = 0 music; the model predicts v = noise - music.
 Latents are float32 whatever the networks compute in.
-Source: spec dit.md 3.3 (steps), 3.5 (noise), 10.3 and 10.4.
+Source: spec dit.md 3.1 and 3.2 (times), 3.3 (steps), 3.5 (noise), 10.3 and 10.4.
 """
 
 import torch
 from torch import Tensor
+
+from dit_service.engine import Diffusion
+from dit_service.schedule import listed_times
+
+
+def times(diffusion: Diffusion, is_turbo: bool) -> tuple[float, ...]:
+    """The times that `diffusion` visits, strictly down to 0.0; each is a step but the last.
+
+    A `shift` above 1 spends more of the steps near noise: `shift * t / (1 + (shift - 1) * t)`.
+    """
+    if diffusion.timesteps:
+        return listed_times(diffusion.timesteps, is_turbo)
+    steps, shift = diffusion.inference_steps, diffusion.shift
+    # Rounded as each family's own code rounds: guidance makes the difference ten times larger.
+    kind = torch.float64 if is_turbo else torch.float32
+    even = torch.linspace(1, 0, steps + 1, dtype=kind)
+    return tuple((shift * even / (1 + (shift - 1) * even)).tolist())
 
 
 def noise(frames: int, channels: int, generator: torch.Generator) -> Tensor:

@@ -147,7 +147,8 @@ def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetw
 
 
 def _ready(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    return module.to(device, dtype).eval().requires_grad_(False)
+    # Past diffusers' own `to`, which warns of modules that it has no list of.
+    return nn.Module.to(module, device, dtype).eval().requires_grad_(False)
 
 
 def _code_count(config: Config) -> int:

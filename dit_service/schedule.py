@@ -1,11 +1,9 @@
-"""The times that a render visits, from noise (1.0) down to music (0.0).
+"""Lists of times that a request may give, from noise (at most 1.0) down to music (0.0).
 
 Source: spec dit.md 3.1 (turbo) and 3.2 (others).
 """
 
 from collections.abc import Sequence
-
-from dit_service.engine import Diffusion
 
 MAX_TURBO_STEPS = 20
 MAX_STEPS = 200
@@ -16,15 +14,6 @@ TURBO_TIMES = (
     *(0.4, 0.375, 0.3, 0.25, 0.2222222222222222, 0.125),
 )
 """The times that turbo models were distilled at, over the shifts 1, 2 and 3."""
-
-
-def schedule(step_count: int, shift: float) -> tuple[float, ...]:
-    """The times of a render, from 1.0 strictly down to 0.0: `step_count + 1` of them.
-
-    A `shift` above 1 spends more of the steps near noise: `shift * t / (1 + (shift - 1) * t)`.
-    """
-    even = (1 - step / step_count for step in range(step_count + 1))
-    return tuple(shift * t / (1 + (shift - 1) * t) for t in even)
 
 
 def custom_schedule(times: Sequence[float]) -> tuple[float, ...]:
@@ -41,8 +30,6 @@ def turbo_schedule(times: Sequence[float]) -> tuple[float, ...]:
     return (*dict.fromkeys(nearest), 0.0)
 
 
-def times(diffusion: Diffusion, is_turbo: bool) -> tuple[float, ...]:
-    """The times that `diffusion` visits, strictly down to 0.0; each is a step but the last."""
-    if not diffusion.timesteps:
-        return schedule(diffusion.inference_steps, diffusion.shift)
-    return turbo_schedule(diffusion.timesteps) if is_turbo else custom_schedule(diffusion.timesteps)
+def listed_times(times: Sequence[float], is_turbo: bool) -> tuple[float, ...]:
+    """The times that a render visits which was given a list: strictly down to 0.0."""
+    return turbo_schedule(times) if is_turbo else custom_schedule(times)

@@ -49,6 +49,8 @@ class DitServicer(dit_grpc.DitServiceServicer):
         with self._counted(), _Watch() as watch:
             job = await uploads.first_job(requests)
             order = orders.render_order(job, engine.models)
+            cuts = await asyncio.to_thread(engine.cuts, order.job)
+            order = replace(order, warnings=(*order.warnings, *cuts))
             if job.validate_only:
                 yield wire.started(order)
                 return

@@ -8,6 +8,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import Qwen3Model
+from transformers.utils.logging import disable_progress_bar
 
 from common.revision import Revision, of_checkpoint
 from dit_service.checkpoint import CheckpointError
@@ -30,6 +31,7 @@ class TextEncoder:
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
             if not (folder / name).is_file():
                 raise CheckpointError(f"{folder / name} is missing")
+        disable_progress_bar()  # it would be drawn into the log
         network, report = Qwen3Model.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True
         )
@@ -40,6 +42,10 @@ class TextEncoder:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return cls(of_checkpoint(folder), tokenizer, network.to(device).eval().requires_grad_(False))
+
+    def excess(self, text: str, max_tokens: int) -> int:
+        """How many tokens of `text` are too many."""
+        return max(0, len(self.tokenizer.encode(text)) - max_tokens)
 
     def token_ids(self, text: str, max_tokens: int) -> list[int]:
         """Ids, and the closing token that this tokenizer adds: a long text loses its end, not that."""

@@ -2,10 +2,10 @@
 
 import logging
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -27,11 +27,13 @@ from dit_service.engine import (
     Waveform,
 )
 from dit_service.networks import DitNetworks, load_dit, load_vae
-from dit_service.schedule import times
-from dit_service.text_encoder import TextEncoder
+from dit_service.reference import excerpt
+from dit_service.text_encoder import MAX_LYRIC_TOKENS, MAX_TEXT_TOKENS, TextEncoder
 from dit_service.vae import Vae
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MIN_FRAMES = 128
 """The models were never trained on less; shorter songs are cut from this (spec dit.md 10.2)."""
@@ -55,7 +57,7 @@ class TorchEngine:
     ) -> None:
         self._models = models
         self._text_encoder = text_encoder
-        self._vae = vae
+        self.codec = vae
         self._device = device
 
     @classmethod
@@ -74,7 +76,7 @@ class TorchEngine:
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         text_encoder = TextEncoder.load(folder / TEXT_ENCODER, device, dtype)
         vae = Vae(of_checkpoint(folder / VAE), load_vae(folder / VAE, device, dtype))
-        models = {name: _prepared(load_dit(folder / name, device, dtype)) for name in names}
+        models = {name: prepared(load_dit(folder / name, device, dtype)) for name in names}
         return cls(models, text_encoder, vae, device)
 
     @property
@@ -86,7 +88,7 @@ class TorchEngine:
 
     @property
     def vae(self) -> Revision:
-        return self._vae.revision
+        return self.codec.revision
 
     @property
     def text_encoder(self) -> Revision:
@@ -94,63 +96,94 @@ class TorchEngine:
 
     @property
     def latent_channels(self) -> int:
-        return self._vae.latent_channels
+        return self.codec.latent_channels
+
+    def cuts(self, job: RenderJob) -> tuple[str, ...]:
+        texts = (
+            ("caption and metadata", prompt.text(job, prompt.instruction(job)), MAX_TEXT_TOKENS),
+            ("lyrics", prompt.lyrics(job), MAX_LYRIC_TOKENS),
+        )
+        lengths = ((name, self._text_encoder.excess(text, most), most) for name, text, most in texts)
+        return tuple(
+            f"the last {excess} tokens of the {name} are not read: the model takes {most}"
+            for name, excess, most in lengths
+            if excess
+        )
 
     @torch.inference_mode()
     def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
-        watch = _Stopwatch(self._device)
-        with self._surviving():
-            model = self._models[job.model]
-            path = self._route(model, job)
-            yield Progress(Phase.CONDITIONING, 1, 1)
-            watch.lap(Phase.CONDITIONING)
-            latents = yield from self._denoised(model.networks, path, job, watch)
-            yield from self._song(latents[:, : job.frame_count], watch)
+        yield from self._surviving(self._rendered(job))
 
     @torch.inference_mode()
     def encode(
         self, waveform: Waveform, model: str, with_codes: bool
     ) -> Generator[Progress | Encoding, None, None]:
-        with self._surviving():
-            latents = yield from self._encoded(waveform)
-            codes = conditions.encode_codes(self._models[model].networks, latents) if with_codes else []
-            yield Encoding(latents[0].cpu().numpy(), tuple(codes))
+        yield from self._surviving(self._encoding(waveform, model if with_codes else None))
 
     @torch.inference_mode()
     def decode(
         self, source: Latents | tuple[int, ...], model: str
     ) -> Generator[Progress | Song, None, None]:
-        watch = _Stopwatch(self._device)
-        with self._surviving():
-            if isinstance(source, tuple):
-                latents = conditions.decode_codes(self._models[model].networks, source)
-            else:
-                latents = torch.from_numpy(source)[None].to(self._device)
-            yield from self._song(latents, watch)
+        yield from self._surviving(self._decoded(source, model))
 
-    def _route(self, model: Loaded, job: RenderJob) -> Route:
+    def _rendered(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+        watch = _Stopwatch(self._device)
+        model = self._models[job.model]
+        path = self._route(model.networks, job, self._timbre(model, job.reference))
+        watch.lap(Phase.CONDITIONING)
+        yield Progress(Phase.CONDITIONING, 1, 1)
+        latents = yield from self._denoised(model.networks, path, job, watch)
+        yield from self._song(latents[:, : job.frame_count], watch)
+
+    def _encoding(
+        self, waveform: Waveform, tokenizing_model: str | None
+    ) -> Generator[Progress | Encoding, None, None]:
+        latents = yield from self._encoded(waveform)
+        codes: list[int] = []
+        if tokenizing_model is not None:
+            codes = conditions.encode_codes(self._models[tokenizing_model].networks, latents)
+        yield Encoding(latents[0].cpu().numpy(), tuple(codes))
+
+    def _decoded(
+        self, source: Latents | tuple[int, ...], model: str
+    ) -> Generator[Progress | Song, None, None]:
+        watch = _Stopwatch(self._device)
+        if isinstance(source, tuple):
+            latents = conditions.decode_codes(self._models[model].networks, source)
+        else:
+            latents = torch.from_numpy(source)[None].to(self._device)
+        yield from self._song(latents, watch)
+
+    def _timbre(self, model: Loaded, reference: Waveform | None) -> Tensor:
+        if reference is None:
+            return model.silent_timbre
+        sound = torch.from_numpy(excerpt(reference)).to(self._device)
+        return conditions.timbre(model.networks, torch.cat(list(self.codec.encode(sound)), dim=1))
+
+    def _route(self, networks: DitNetworks, job: RenderJob, timbre: Tensor) -> Route:
         """What steers the job: codes for their share of the steps, then or else the texts alone."""
-        networks = model.networks
         frames = max(job.frame_count, MIN_FRAMES)
         silence = networks.silence[:, :frames]
-        steps = times(job.diffusion, networks.is_turbo)
+        steps = flow.times(job.diffusion, networks.is_turbo)
         instruction = prompt.instruction(job)
         if not job.audio_codes:
-            free = self._conditions(model, job, instruction, silence)
+            free = self._conditions(networks, job, instruction, timbre, silence)
             return route(steps, free, free, 1.0)
         hint = conditions.hint(networks, job.audio_codes, frames)
-        led = self._conditions(model, job, instruction, hint)
+        led = self._conditions(networks, job, instruction, timbre, hint)
         if job.audio_cover_strength == 1:
             return route(steps, led, led, 1.0)
-        free = self._conditions(model, job, prompt.TEXT2MUSIC_INSTRUCTION, silence)
+        free = self._conditions(networks, job, prompt.TEXT2MUSIC_INSTRUCTION, timbre, silence)
         return route(steps, led, free, job.audio_cover_strength)
 
-    def _conditions(self, model: Loaded, job: RenderJob, instruction: str, source: Tensor) -> Conditions:
+    def _conditions(
+        self, networks: DitNetworks, job: RenderJob, instruction: str, timbre: Tensor, source: Tensor
+    ) -> Conditions:
         text = self._text_encoder.hidden_states(prompt.text(job, instruction))
         lyrics = self._text_encoder.embeddings(prompt.lyrics(job))
         return Conditions(
-            conditions.sequence(model.networks, text, lyrics, model.silent_timbre),
-            conditions.context(model.networks, source),
+            conditions.sequence(networks, text, lyrics, timbre),
+            conditions.context(networks, source),
         )
 
     def _denoised(
@@ -172,10 +205,10 @@ class TorchEngine:
 
     def _song(self, latents: Tensor, watch: "_Stopwatch") -> Generator[Progress | Song, None, None]:
         """Decode latents `[1, frames, channels]` tile by tile."""
-        total = len(self._vae.decode_tiles(latents.shape[1]))
-        waveform = np.empty((latents.shape[1] * self._vae.samples_per_frame, 2), np.float32)
+        total = len(self.codec.decode_tiles(latents.shape[1]))
+        waveform = np.empty((latents.shape[1] * self.codec.samples_per_frame, 2), np.float32)
         at = 0
-        for done, piece in enumerate(self._vae.decode(latents), start=1):
+        for done, piece in enumerate(self.codec.decode(latents), start=1):
             waveform[at : at + len(piece)] = piece.numpy()
             at += len(piece)
             watch.lap(Phase.DECODING)
@@ -185,34 +218,31 @@ class TorchEngine:
     def _encoded(self, waveform: Waveform) -> Generator[Progress, None, Tensor]:
         """Latents `[1, frames, channels]` of `waveform`; what is shorter than a frame is filled up."""
         sound = torch.from_numpy(waveform)
-        if missing := max(0, self._vae.samples_per_frame - len(sound)):
+        if missing := max(0, self.codec.samples_per_frame - len(sound)):
             sound = torch.nn.functional.pad(sound, (0, 0, 0, missing))
-        total = len(self._vae.encode_tiles(len(sound)))
+        total = len(self.codec.encode_tiles(len(sound)))
         pieces = []
-        for done, piece in enumerate(self._vae.encode(sound.to(self._device)), start=1):
+        for done, piece in enumerate(self.codec.encode(sound.to(self._device)), start=1):
             pieces.append(piece)
             yield Progress(Phase.CONDITIONING, done, total)
         return torch.cat(pieces, dim=1)
 
-    @contextmanager
-    def _surviving(self) -> Iterator[None]:
+    def _surviving(self, steps: Generator[T, None, None]) -> Generator[T, None, None]:
         """Turn running out of memory into an answer, with the memory given back."""
-        exhausted = False
         try:
-            yield
+            yield from steps
+            return
         except torch.OutOfMemoryError:
-            exhausted = True
-        # Raised out here: an error that remembers the other one would keep its tensors alive.
-        if exhausted:
             metrics.OUT_OF_MEMORY.inc()
-            if self._device.type == "cuda":
-                torch.cuda.empty_cache()
-            raise AceError(
-                Kind.OVERLOADED,
-                "OUT_OF_MEMORY",
-                "the device has no memory left for this; ask for less, or retry later",
-                retry_after_s=10.0,
-            )
+        # Raised out here: an error that remembers the other one would keep its tensors alive.
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        raise AceError(
+            Kind.OVERLOADED,
+            "OUT_OF_MEMORY",
+            "the device has no memory left for this; ask for less, or retry later",
+            retry_after_s=10.0,
+        )
 
 
 class _Stopwatch:
@@ -232,7 +262,8 @@ class _Stopwatch:
 
 
 @torch.inference_mode()
-def _prepared(networks: DitNetworks) -> Loaded:
+def prepared(networks: DitNetworks) -> Loaded:
+    """Compute once what every render without a reference shares."""
     logger.info("loaded %s (%s)", networks.revision.name, networks.revision.revision)
     silence = networks.silence[:, : networks.timbre_frames]
     return Loaded(networks, conditions.timbre(networks, silence))

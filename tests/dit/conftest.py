@@ -1,7 +1,7 @@
 """Fixtures: the golden checkpoints, read once by the real loader, and servers over any engine."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from functools import cache
 
 import grpc
@@ -74,16 +74,16 @@ def connect() -> DitConnector:
         if engine is not None:
             slot.fill(engine)
         servicer = DitServicer(slot, lane, Limits(max_queued, max_calls, max_upload_bytes))
-        async with (
-            serving(
-                "localhost:0",
-                lambda server: dit_grpc.add_DitServiceServicer_to_server(servicer, server),
-                [],
-                grace_s=0,
-            ) as server,
-            grpc.aio.insecure_channel(f"localhost:{server.port}") as channel,
-        ):
-            yield dit_grpc.DitServiceStub(channel)
-        lane.close()
+        with closing(lane):
+            async with (
+                serving(
+                    "localhost:0",
+                    lambda server: dit_grpc.add_DitServiceServicer_to_server(servicer, server),
+                    [],
+                    grace_s=0,
+                ) as server,
+                grpc.aio.insecure_channel(f"localhost:{server.port}") as channel,
+            ):
+                yield dit_grpc.DitServiceStub(channel)
 
     return connected

@@ -47,6 +47,9 @@ class FakeEngine:
         assert self._permits is not None, "the engine is not paused"
         self._permits.release(step_count)
 
+    def cuts(self, job: RenderJob) -> tuple[str, ...]:
+        return ("the lyrics are cut",) if len(job.lyrics) > 4000 else ()
+
     def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
         self.jobs.append(job)
         try:

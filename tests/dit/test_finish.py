@@ -55,3 +55,11 @@ def test_a_fade_longer_than_the_song_covers_it() -> None:
 
     assert waveform[0, 0] == 0
     assert waveform[-1, 0] == 1
+
+
+def test_rounding_never_goes_beyond_full_scale() -> None:
+    loudest = [
+        finished(tone(peak), Finish(normalization_db=0.0)).max() for peak in np.linspace(0.1, 3, 200)
+    ]
+
+    assert max(loudest) == 1.0

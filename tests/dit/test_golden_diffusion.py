@@ -10,8 +10,8 @@ from dit_service import conditions, schedule
 from dit_service.conditions import Conditions
 from dit_service.denoise import denoise, route
 from dit_service.engine import Diffusion, InferMethod
+from dit_service.flow import times
 from dit_service.networks import DitNetworks
-from dit_service.schedule import times
 from tests.dit.conftest import Networks
 from tests.dit.golden import Case, assert_close, case
 
@@ -141,7 +141,9 @@ def test_eight_turbo_steps_visit_the_published_times(shift: float) -> None:
         3.0: [1.0, 0.95454545, 0.9, 0.83333333, 0.75, 0.64285714, 0.5, 0.3],
     }
 
-    assert schedule.schedule(8, shift) == pytest.approx((*published[shift], 0.0))
+    visited = times(diffusion_of({"infer_steps": 8, "shift": shift}), is_turbo=True)
+
+    assert visited == pytest.approx((*published[shift], 0.0))
 
 
 def test_turbo_takes_the_nearest_times_it_knows_each_once() -> None:

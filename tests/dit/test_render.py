@@ -1,18 +1,22 @@
 """`DitService.Render`, seen from the client's side of the wire."""
 
-from collections.abc import AsyncIterator
+import io
+from collections.abc import AsyncIterator, Generator
 
 import grpc
 import numpy as np
 import pytest
+import soundfile
 from prometheus_client import REGISTRY
 
 from acestep.dit.v1 import dit_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
 from common.status import from_rpc_error
+from dit_service.engine import Progress, RenderJob, Song
 from tests.dit.conftest import DitConnector
 from tests.dit.fakes import BrokenEngine, FakeEngine, FullEngine
+from tests.dit.golden import wave
 
 Call = grpc.aio.StreamStreamCall[pb.RenderRequest, pb.RenderResponse]
 
@@ -90,6 +94,13 @@ async def test_latents_come_along_if_asked_for(connect: DitConnector) -> None:
     assert (latents.frame_count, latents.channel_count, len(latents.data)) == (250, 8, 250 * 8 * 4)
 
 
+async def test_texts_that_are_too_long_for_the_model_are_told(connect: DitConnector) -> None:
+    async with connect(FakeEngine()) as dit:
+        events = await events_of(dit.Render(requests(job(lyrics="la " * 1365))))
+
+    assert list(events[0].started.warnings) == ["the lyrics are cut"]
+
+
 async def test_a_silent_song_is_told(connect: DitConnector) -> None:
     async with connect(FakeEngine(silent=True)) as dit:
         events = await events_of(dit.Render(requests(job())))
@@ -103,6 +114,45 @@ async def test_codes_decide_the_length(connect: DitConnector) -> None:
 
     assert events[0].started.duration_seconds == 12.0
     assert "prompt says 10 s" in events[0].started.warnings[0]
+
+
+def reference(data: bytes) -> pb.RenderRequest:
+    return pb.RenderRequest(reference_audio=music_pb2.FileChunk(data=data))
+
+
+async def test_an_announced_reference_reaches_the_engine(connect: DitConnector) -> None:
+    engine = FakeEngine()
+    sound = wave(48_000, kind=0)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, sound, 48_000, format="WAV", subtype="FLOAT")
+    half = len(buffer.getvalue()) // 2
+    pieces = [reference(buffer.getvalue()[:half]), reference(buffer.getvalue()[half:])]
+    async with connect(engine) as dit:
+        events = await events_of(dit.Render(requests(job(has_reference_audio=True), *pieces)))
+
+    assert events[-1].HasField("result")
+    heard = engine.jobs[0].reference
+    assert heard is not None
+    np.testing.assert_array_equal(heard, sound)
+
+
+async def test_an_announced_reference_must_come_and_be_sound(connect: DitConnector) -> None:
+    order = job(has_reference_audio=True)
+    async with connect(FakeEngine()) as dit:
+        missing = await refusal(dit.Render(requests(order)))
+        broken = await refusal(dit.Render(requests(order, reference(b"no sound"))))
+
+    assert missing.violations[0].field == broken.violations[0].field == "reference_audio"
+
+
+async def test_a_job_must_come_first(connect: DitConnector) -> None:
+    async def backwards() -> AsyncIterator[pb.RenderRequest]:
+        yield reference(b"no job yet")
+
+    async with connect(FakeEngine()) as dit:
+        error = await refusal(dit.Render(backwards()))
+
+    assert (error.kind, error.violations[0].field) == (Kind.INVALID, "job")
 
 
 async def test_jobs_wait_in_line_and_hear_where_they_are(connect: DitConnector) -> None:
@@ -145,7 +195,7 @@ async def test_a_waiting_job_that_is_cancelled_makes_room_at_once(connect: DitCo
         leaving = dit.Render(requests(job(seed=2)))
         await next_of(leaving, "queued")
         staying = dit.Render(requests(job(seed=3)))
-        await next_of(staying, "queued")
+        assert (await next_of(staying, "queued")).queued.position == 1
         leaving.cancel()
         assert (await next_of(staying, "queued")).queued.position == 0  # while the first still runs
         engine.allow(2)
@@ -227,16 +277,24 @@ async def test_calls_are_told_to_come_back_while_the_models_load(connect: DitCon
     assert (error.kind, error.reason) == (Kind.UNAVAILABLE, "LOADING")
 
 
-async def test_the_device_is_busy_exactly_while_a_job_works(connect: DitConnector) -> None:
-    engine = FakeEngine(step_count=1, paused=True)
-    async with connect(engine) as dit:
-        call = dit.Render(requests(job()))
-        await next_of(call, "started")
-        assert REGISTRY.get_sample_value("acestep_dit_renders_running") in (0, 1)
-        engine.allow(1)
-        await next_of(call, "audio")
-        assert REGISTRY.get_sample_value("acestep_dit_device_busy") == 0
-        assert REGISTRY.get_sample_value("acestep_dit_renders_running") == 0
+async def test_metrics_say_whether_the_device_works(connect: DitConnector) -> None:
+    def measured(name: str) -> float | None:
+        return REGISTRY.get_sample_value(f"acestep_dit_{name}")
+
+    seen = []
+
+    class Measuring(FakeEngine):
+        def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+            seen.append((measured("device_busy"), measured("renders_running")))
+            yield from super().render(job)
+
+    before = measured("real_time_factor_count") or 0
+    async with connect(Measuring()) as dit:
+        await events_of(dit.Render(requests(job())))
+
+    assert seen == [(1, 1)]
+    assert (measured("device_busy"), measured("renders_running")) == (0, 0)
+    assert measured("real_time_factor_count") == before + 1
 
 
 async def test_captions_and_lyrics_are_never_logged(
