@@ -122,6 +122,17 @@ async def test_the_planned_duration_counts_when_none_is_given(connect: Connector
     assert events[-1].result.code_count == 50
 
 
+async def test_an_unknown_language_is_part_of_a_plan_but_fixes_nothing(connect: Connector) -> None:
+    engine, unknown = FakeEngine(), SongMetadata(language="unknown")
+    async with connect(engine) as lm:
+        await all_of(lm.GenerateCodes(codes(metadata=unknown)))
+        await all_of(lm.Plan(plan(fixed=unknown)))
+        await all_of(lm.CreateSample(pb.CreateSampleRequest(vocal_language="unknown")))
+
+    assert "<think>\nlanguage: unknown\n</think>" in vocabulary().decode(engine.jobs[0].prompt)
+    assert [job.task.outline.fixed for job in engine.jobs[1:]] == [(), ()]
+
+
 async def test_without_any_duration_the_model_decides(connect: Connector) -> None:
     engine = FakeEngine(script="<|audio_code_1|><|audio_code_5|><|im_end|>")
     async with connect(engine) as lm:
