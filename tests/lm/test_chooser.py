@@ -62,16 +62,23 @@ def test_only_what_the_grammar_allows_is_chosen_whatever_the_scores() -> None:
 
 def test_codes_are_chosen_as_from_the_whole_vocabulary() -> None:
     chooser, logits = Chooser(GRAMMAR, torch.device("cpu")), scores(2)
-    item = Sampling(temperature=1.0, seed=3)
-    track = Track(GRAMMAR, Outline(phase=Phase.CODES), item, 1.5, [])
+    item = Sampling(temperature=1.0, repetition_penalty=2.0, seed=3)
     window, end = GRAMMAR.window, vocabulary().end_of_turn
+    written = list(range(window.first, window.first + 40))
+    track = Track(GRAMMAR, Outline(phase=Phase.CODES), item, 1.5, written)
     mixed = logits[1] + 1.5 * (logits[0] - logits[1])
+    mixed[written] = torch.where(mixed[written] < 0, mixed[written] * 2, mixed[written] / 2)
     keep = torch.zeros(WIDTH, dtype=torch.bool)
     keep[window.first : window.stop], keep[end] = True, True
+    allowed = mixed.masked_fill(~keep, -torch.inf)[None]
 
-    expected = drawn(mixed.masked_fill(~keep, -torch.inf)[None], torch.arange(WIDTH), [Draw(item, 0)])
-
-    assert chooser.choose(logits, [Seat(track, 0, 1)]).tolist() == expected.tolist()
+    for step in range(40, 60):
+        expected = drawn(allowed, torch.arange(WIDTH), [Draw(item, step)])
+        assert chooser.choose(logits, [Seat(track, 0, 1)]).tolist() == expected.tolist()
+        # The same scores again, one code later: one more is penalised.
+        token = window.first + step
+        written.append(token)
+        allowed[0, token] = allowed[0, token] * 2 if allowed[0, token] < 0 else allowed[0, token] / 2
 
 
 def test_a_task_survives_the_way_to_the_engine() -> None:

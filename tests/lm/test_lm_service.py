@@ -167,6 +167,10 @@ async def test_defaults_of_sampling_are_those_of_the_contract(connect: Connector
     assert (song.temperature, song.top_k, song.top_p, song.repetition_penalty) == (0.85, 0, 0.9, 1.0)
 
 
+PLANNED = (
+    "<think>\nbpm: 120\ncaption: secretwords\nduration: 60\nkeyscale: C major\nlanguage: en\n"
+    "timesignature: 4\n<|im_end|>"
+)
 DESCRIBED = (
     "<think>\nbpm: 120\ncaption: A.\nduration: 60\nlanguage: en\n</think>\n\n# Lyric\nla la<|im_end|>"
 )
@@ -382,13 +386,12 @@ async def test_logs_tell_decisions_on_request_and_never_words(
     caplog.set_level(logging.DEBUG)
     request = plan(caption="secretcaption", lyrics="secretlyrics")
     request.sampling.constrained_decoding_debug = True
-    async with connect(FakeEngine()) as lm:
-        result = (await all_of(lm.Plan(request)))[-1].result
+    async with connect(FakeEngine(script=PLANNED)) as lm:
+        await all_of(lm.Plan(request))
 
     assert "step 0: one of 1 tokens" in caplog.text
     assert "wrote" in caplog.text
     assert "secret" not in caplog.text
-    assert result.metadata.caption not in caplog.text
 
 
 async def test_model_info_tells_the_limits(connect: Connector) -> None:

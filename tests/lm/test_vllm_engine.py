@@ -20,7 +20,7 @@ from lm_service.metadata import Metadata
 from lm_service.outline import Phase
 from lm_service.prompt import PromptLayout
 from lm_service.sampling import Sampling
-from lm_service.settings import Settings
+from lm_service.settings import Device, Settings
 from lm_service.song import Composition, Description, Jobs, Plan, Wish
 from model_store.tiny import LANGUAGE_MODEL, build
 from tests.lm import reference
@@ -178,6 +178,15 @@ async def test_requests_that_come_and_go_do_not_disturb_the_others(
 
     assert together == [reference.written(network, engine.model.grammar, job) for job in jobs[:6]]
     assert engine.unfinished_count() == 0
+
+
+async def test_another_device_or_another_vllm_is_refused(engine: VllmEngine, models: Path) -> None:
+    with pytest.raises(ValueError, match="device is cuda, but"):
+        await type(engine).load(Settings(models=models, device=Device.CUDA))
+    compatibility = importlib.import_module("lm_service.guidance.compatibility")
+    compatibility.check("0.32.0+cpu")
+    with pytest.raises(RuntimeError, match=r"vLLM 0\.33\.0 is installed"):
+        compatibility.check("0.33.0")
 
 
 async def test_codes_stay_in_the_code_book_that_the_codec_config_tells(engine: VllmEngine) -> None:
