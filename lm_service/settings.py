@@ -58,7 +58,7 @@ class Settings:
     """Memory for keys and values. A guided request of full length must fit."""
 
     stall_s: float = 60.0
-    """A request that gets no token for so long has failed."""
+    """If the engine writes no token for so long, the requests that it works on have failed."""
 
     prompt_layout: PromptLayout = PromptLayout.OPEN_TURN
     """How prompts for codes end: `open`, as trained, or `closed`, as the first release had it."""

@@ -370,6 +370,31 @@ async def test_a_request_without_tokens_ends_with_the_name_of_its_phase(connect:
     assert engine.unfinished_count() == 0
 
 
+async def test_a_request_that_waits_for_others_inside_the_engine_has_not_stalled(
+    connect: Connector,
+) -> None:
+    """One waits without a token while the other writes for longer than the limit, then it stalls too."""
+    engine, ended = FakeEngine(paused=True), list[str]()
+    engine.starved_seed = 2
+
+    async def call(name: str, request: pb.GenerateCodesRequest) -> None:
+        try:
+            await all_of(lm.GenerateCodes(request))
+        except grpc.aio.AioRpcError as error:
+            name = f"{name} {from_rpc_error(error).reason}"
+        ended.append(name)
+
+    async with connect(engine, stall_s=1.0) as lm, asyncio.TaskGroup() as calls:
+        calls.create_task(call("writer", codes(duration_seconds=1.6)))
+        await engine.started.wait()
+        calls.create_task(call("waiter", codes(seed=2)))
+        for _ in range(8):
+            engine.allow(1)
+            await asyncio.sleep(0.2)
+
+    assert ended == ["writer", "waiter STALLED"]
+
+
 async def test_output_that_is_not_constrained_is_still_read_safely(connect: Connector) -> None:
     engine = FakeEngine(script="nonsense: <think>\nbpm: 900\nlanguage: en\n")
     request = pb.PlanRequest(caption="c", sampling=LmSampling(use_constrained_decoding=False))
