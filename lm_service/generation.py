@@ -58,6 +58,8 @@ class Generations:
         self.engine = engine
         self.admission = admission
         self._stall_s = stall_s
+        self._alive = 0.0
+        """When any request got a token, or began."""
 
     async def run(self, record: Record) -> AsyncGenerator[Place | Progress, None]:
         """Write `record.job` into `record`: places in the queue, then progress as tokens arrive.
@@ -103,16 +105,29 @@ class Generations:
     async def _watched(
         self, stream: AsyncGenerator[tuple[int, ...], None], phase: str
     ) -> AsyncIterator[tuple[int, ...]]:
+        """`stream`, watched. Others' tokens count as a sign of life: a request may wait for memory long."""
+        self._alive = max(self._alive, time.monotonic())
         while True:
+            step = asyncio.ensure_future(anext(stream))
             try:
-                tokens = await asyncio.wait_for(anext(stream), self._stall_s)
+                while not step.done():
+                    await asyncio.wait((step,), timeout=self._stall_s)
+                    if not step.done() and time.monotonic() - self._alive >= self._stall_s:
+                        raise self._stalled(phase)
+            finally:
+                if step.cancel():
+                    await asyncio.wait((step,))  # a generator can be closed only when it rests
+            try:
+                tokens = step.result()
             except StopAsyncIteration:
                 return
-            except TimeoutError:
-                raise AceError(
-                    Kind.TIMEOUT,
-                    "STALLED",
-                    f"no token for {self._stall_s:g} s in the {phase} phase",
-                    phase=phase,
-                ) from None
+            self._alive = time.monotonic()
             yield tokens
+
+    def _stalled(self, phase: str) -> AceError:
+        return AceError(
+            Kind.TIMEOUT,
+            "STALLED",
+            f"no token from the engine for {self._stall_s:g} s, in the {phase} phase",
+            phase=phase,
+        )

@@ -40,7 +40,7 @@ class Settings:
     """Where the model runs: `cpu` or `cuda`."""
 
     cpu_threads: int | None = None
-    """Threads for computing on a CPU. Default: PyTorch decides. More than the free cores is slow."""
+    """Threads for computing on a CPU. Default: half of the cores."""
 
     max_model_len: int = 8192
     """Prompt and output together are at most this many tokens."""
@@ -58,7 +58,7 @@ class Settings:
     """Memory for keys and values. A guided request of full length must fit."""
 
     stall_s: float = 60.0
-    """A request that gets no token for so long has failed."""
+    """If the engine writes no token for so long, the requests that it works on have failed."""
 
     prompt_layout: PromptLayout = PromptLayout.OPEN_TURN
     """How prompts for codes end: `open`, as trained, or `closed`, as the first release had it."""
@@ -79,6 +79,8 @@ class Settings:
         for name in ("kv_cache_gib", "stall_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if self.cpu_threads is not None and self.cpu_threads < 1:
+            raise ValueError(f"cpu_threads is {self.cpu_threads}; it must be at least 1")
         if self.max_queued < 0 or self.grace_s < 0:
             raise ValueError("max_queued and grace_s must not be negative")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vllm import AsyncEngineArgs, SamplingParams
+from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
@@ -65,6 +66,11 @@ class VllmEngine:
         `RuntimeError` that says what does not fit.
         """
         compatibility.check()
+        if current_platform.device_type != settings.device.value:
+            raise ValueError(
+                f"device is {settings.device.value}, but this machine's vLLM computes on"
+                f" {current_platform.device_type or 'nothing'}"
+            )
         folder = checkpoint.choose(settings.models, settings.model)
         checkpoint.verify(folder)
         code_count = read_code_count(settings.codec_config_path)

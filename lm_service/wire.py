@@ -1,6 +1,8 @@
 """The only module that knows both messages and what they mean inside: validation and defaults."""
 
+import math
 import secrets
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from acestep.lm.v1 import lm_service_pb2 as pb
@@ -115,21 +117,17 @@ def composition(request: pb.GenerateCodesRequest) -> Composition:
         caption=_caption(check, "caption", request.caption),
         lyrics=_lyrics(check, request.lyrics),
         metadata=metadata,
-        code_count=None,
+        code_count=None if duration_s is None else _code_count(duration_s),
         scale=check.within("cfg_scale", scale, 1, 3),
         negative_prompt=_caption(check, "negative_prompt", request.negative_prompt),
     )
     check.done()
-    if duration_s is None:
-        return made
-    return Composition(
-        caption=made.caption,
-        lyrics=made.lyrics,
-        metadata=metadata,
-        code_count=int(CODE_RATE_HZ * duration_s),
-        scale=made.scale,
-        negative_prompt=made.negative_prompt,
-    )
+    return made
+
+
+def _code_count(duration_s: float) -> int | None:
+    """Whole codes in `duration_s`; None if it is not a number, which has been refused by then."""
+    return int(CODE_RATE_HZ * duration_s) if math.isfinite(duration_s) else None
 
 
 def understanding(request: pb.UnderstandRequest, model: Model) -> Description:
@@ -146,7 +144,7 @@ def sample(request: pb.CreateSampleRequest) -> Description:
     query = _caption(check, "query", request.query)
     language = None
     if request.HasField("vocal_language"):
-        language = _language(check, "vocal_language", request.vocal_language)
+        language = _fixed_language(check, "vocal_language", request.vocal_language)
     check.done()
     return Description(
         prompt=prompt.create(query, request.instrumental), fixed=Metadata(language=language), field="query"
@@ -170,16 +168,16 @@ def _lyrics(check: FieldChecker, value: str) -> str:
     return check.text("lyrics", value, MAX_LYRICS_CHARACTERS)
 
 
-def _language(check: FieldChecker, field: str, value: str) -> str | None:
+def _fixed_language(check: FieldChecker, field: str, value: str) -> str | None:
     """`unknown` leaves the language open, so it fixes nothing."""
-    checked = check.language(field, value)
-    return None if checked == UNKNOWN_LANGUAGE else checked
+    return None if check.language(field, value) == UNKNOWN_LANGUAGE else value
 
 
 def _fixed(check: FieldChecker, given: music_pb2.SongMetadata) -> Metadata:
     if given.HasField("caption"):
         check.refuse("fixed.caption", "must not be given: it is the model's to write", "a caption")
-    return _metadata(check, "fixed", given)
+    known = _metadata(check, "fixed", given)
+    return replace(known, language=None) if known.language == UNKNOWN_LANGUAGE else known
 
 
 def _metadata(check: FieldChecker, path: str, given: music_pb2.SongMetadata) -> Metadata:
@@ -191,7 +189,7 @@ def _metadata(check: FieldChecker, path: str, given: music_pb2.SongMetadata) -> 
         if has("duration_seconds")
         else None,
         keyscale=check.keyscale(f"{path}.keyscale", given.keyscale) if has("keyscale") else None,
-        language=_language(check, f"{path}.language", given.language) if has("language") else None,
+        language=check.language(f"{path}.language", given.language) if has("language") else None,
         timesignature=check.timesignature(f"{path}.timesignature", given.timesignature)
         if has("timesignature")
         else None,

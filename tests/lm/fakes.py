@@ -31,6 +31,8 @@ class FakeEngine:
         self.jobs: list[Job] = []
         self.started = asyncio.Event()
         self.closed = asyncio.Event()
+        self.starved_seed = -1
+        """Seed of the request that gets no token, as if memory were short."""
         self._script = script
         self._permits = asyncio.Semaphore(0) if paused else None
         self._unfinished = 0
@@ -45,6 +47,8 @@ class FakeEngine:
         self._unfinished += 1
         self.started.set()
         try:
+            if job.task.sampling.seed == self.starved_seed:
+                await asyncio.Event().wait()
             for token in self._tokens(job):
                 if self._permits:
                     await self._permits.acquire()

@@ -122,6 +122,17 @@ async def test_the_planned_duration_counts_when_none_is_given(connect: Connector
     assert events[-1].result.code_count == 50
 
 
+async def test_an_unknown_language_is_part_of_a_plan_but_fixes_nothing(connect: Connector) -> None:
+    engine, unknown = FakeEngine(), SongMetadata(language="unknown")
+    async with connect(engine) as lm:
+        await all_of(lm.GenerateCodes(codes(metadata=unknown)))
+        await all_of(lm.Plan(plan(fixed=unknown)))
+        await all_of(lm.CreateSample(pb.CreateSampleRequest(vocal_language="unknown")))
+
+    assert "<think>\nlanguage: unknown\n</think>" in vocabulary().decode(engine.jobs[0].prompt)
+    assert [job.task.outline.fixed for job in engine.jobs[1:]] == [(), ()]
+
+
 async def test_without_any_duration_the_model_decides(connect: Connector) -> None:
     engine = FakeEngine(script="<|audio_code_1|><|audio_code_5|><|im_end|>")
     async with connect(engine) as lm:
@@ -156,6 +167,10 @@ async def test_defaults_of_sampling_are_those_of_the_contract(connect: Connector
     assert (song.temperature, song.top_k, song.top_p, song.repetition_penalty) == (0.85, 0, 0.9, 1.0)
 
 
+PLANNED = (
+    "<think>\nbpm: 120\ncaption: secretwords\nduration: 60\nkeyscale: C major\nlanguage: en\n"
+    "timesignature: 4\n<|im_end|>"
+)
 DESCRIBED = (
     "<think>\nbpm: 120\ncaption: A.\nduration: 60\nlanguage: en\n</think>\n\n# Lyric\nla la<|im_end|>"
 )
@@ -355,6 +370,31 @@ async def test_a_request_without_tokens_ends_with_the_name_of_its_phase(connect:
     assert engine.unfinished_count() == 0
 
 
+async def test_a_request_that_waits_for_others_inside_the_engine_has_not_stalled(
+    connect: Connector,
+) -> None:
+    """One waits without a token while the other writes for longer than the limit, then it stalls too."""
+    engine, ended = FakeEngine(paused=True), list[str]()
+    engine.starved_seed = 2
+
+    async def call(name: str, request: pb.GenerateCodesRequest) -> None:
+        try:
+            await all_of(lm.GenerateCodes(request))
+        except grpc.aio.AioRpcError as error:
+            name = f"{name} {from_rpc_error(error).reason}"
+        ended.append(name)
+
+    async with connect(engine, stall_s=1.0) as lm, asyncio.TaskGroup() as calls:
+        calls.create_task(call("writer", codes(duration_seconds=1.6)))
+        await engine.started.wait()
+        calls.create_task(call("waiter", codes(seed=2)))
+        for _ in range(8):
+            engine.allow(1)
+            await asyncio.sleep(0.2)
+
+    assert ended == ["writer", "waiter STALLED"]
+
+
 async def test_output_that_is_not_constrained_is_still_read_safely(connect: Connector) -> None:
     engine = FakeEngine(script="nonsense: <think>\nbpm: 900\nlanguage: en\n")
     request = pb.PlanRequest(caption="c", sampling=LmSampling(use_constrained_decoding=False))
@@ -371,13 +411,12 @@ async def test_logs_tell_decisions_on_request_and_never_words(
     caplog.set_level(logging.DEBUG)
     request = plan(caption="secretcaption", lyrics="secretlyrics")
     request.sampling.constrained_decoding_debug = True
-    async with connect(FakeEngine()) as lm:
-        result = (await all_of(lm.Plan(request)))[-1].result
+    async with connect(FakeEngine(script=PLANNED)) as lm:
+        await all_of(lm.Plan(request))
 
     assert "step 0: one of 1 tokens" in caplog.text
     assert "wrote" in caplog.text
     assert "secret" not in caplog.text
-    assert result.metadata.caption not in caplog.text
 
 
 async def test_model_info_tells_the_limits(connect: Connector) -> None:

@@ -52,6 +52,12 @@ def test_guidance_mask_penalty_and_top_k_come_in_this_order(vector: Vector) -> N
     assert filtered(scores, given.get("top_k", 0)).tolist() == numbers(vector["expected"]).tolist()
 
 
+def test_a_penalty_makes_written_tokens_less_likely_on_both_sides_of_zero() -> None:
+    scores = penalised(torch.tensor([3.0, -2.0, 5.0]), torch.tensor([0, 1]), 2.0)
+
+    assert scores.tolist() == [1.5, -4.0, 5.0]
+
+
 def scores_of(rows: int, width: int, seed: int = 0) -> Tensor:
     return torch.randn(rows, width, generator=torch.Generator().manual_seed(seed)) * 3
 

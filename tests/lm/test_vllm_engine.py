@@ -1,0 +1,201 @@
+"""The real engine: vLLM in float32, over a tiny checkpoint and a KV cache too small for the batch.
+
+One engine for the whole module, closed completely at its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lm_service import prompt, vllm_environment
+from lm_service.engine import Job, Model
+from lm_service.metadata import Metadata
+from lm_service.outline import Phase
+from lm_service.prompt import PromptLayout
+from lm_service.sampling import Sampling
+from lm_service.settings import Device, Settings
+from lm_service.song import Composition, Description, Jobs, Plan, Wish
+from model_store.tiny import LANGUAGE_MODEL, build
+from tests.lm import reference
+
+if TYPE_CHECKING:
+    from lm_service.vllm_engine import VllmEngine
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+    ),
+]
+
+MAX_MODEL_LEN = 512
+BLOCK = 32
+BLOCKS = 40
+"""Room for one guided request of full length (32 blocks) and little more: batches are preempted."""
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    build(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+async def engine(models: Path) -> AsyncIterator[VllmEngine]:
+    # As the service does: vLLM reads its environment when it is imported.
+    vllm_environment.prepare(cpu_threads=1)
+    vllm_engine = importlib.import_module("lm_service.vllm_engine")
+    settings = Settings(models=models, max_model_len=MAX_MODEL_LEN, max_rows=16)
+    # Prompts are read in chunks of at most 64 tokens.
+    engine: VllmEngine = await vllm_engine.VllmEngine.load(
+        settings, block_size=BLOCK, num_gpu_blocks_override=BLOCKS, max_num_batched_tokens=64
+    )
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def network(models: Path) -> reference.Network:
+    return reference.load(models / LANGUAGE_MODEL)
+
+
+def batch(model: Model, *, temperature: float, seed: int = 0) -> list[Job]:
+    """Twelve requests of all modes, guided and not, with every kind of sampling."""
+    jobs = Jobs(model, max_text_tokens=150, layout=PromptLayout.OPEN_TURN)
+    made = []
+    for place in range(12):
+        sampling = Sampling(
+            temperature=temperature,
+            top_k=(0, 20)[place % 2],
+            top_p=(0.9, 1.0, 0.5)[place % 3],
+            repetition_penalty=(1.0, 1.3)[place // 2 % 2],
+            seed=100 * seed + place,
+        )
+        wish = Wish(sampling=sampling)
+        caption, lyrics = f"calm piano {place}", "la la la " * (3 * place)
+        if place % 3 == 0:
+            plan = Plan(
+                caption=caption, lyrics=lyrics, fixed=Metadata(), with_caption=place > 0, with_language=True
+            )
+            made.append(jobs.plan(plan, wish))
+        elif place == 11:
+            text = Description(prompt=prompt.understand([1, 2, 3]), fixed=Metadata(), field="audio_codes")
+            made.append(jobs.describe(text, wish))
+        else:
+            song = Composition(
+                caption=caption,
+                lyrics=lyrics,
+                metadata=Metadata(bpm=90 + place, caption=caption, duration_s=60.0),
+                code_count=None if place == 8 else 90 + 9 * place,
+                scale=(1.0, 1.5, 2.0, 3.0)[place % 4],
+                negative_prompt="noise" if place % 2 else "",
+            )
+            job = jobs.codes(song, wish)
+            made.append(replace(job, max_tokens=min(job.max_tokens, 190)))
+    return made
+
+
+async def run(engine: VllmEngine, job: Job) -> list[int]:
+    return [token async for tokens in engine.generate(job) for token in tokens]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.9])
+async def test_a_batch_writes_what_each_request_writes_in_the_explicit_loop(
+    engine: VllmEngine, network: reference.Network, temperature: float
+) -> None:
+    jobs = batch(engine.model, temperature=temperature, seed=int(10 * temperature))
+    preempted = engine.preemption_count()
+
+    together = await asyncio.gather(*[run(engine, job) for job in jobs])
+
+    expected = [reference.written(network, engine.model.grammar, job) for job in jobs]
+    assert together == expected
+    assert engine.preemption_count() > preempted, "the cache was meant to be too small"
+    assert sum(job.row_count == 2 for job in jobs) >= 5
+    print(  # noqa: T201  (shown with -s: how much was compared)
+        f"{sum(map(len, expected))} tokens, {engine.preemption_count() - preempted} preemptions"
+    )
+
+
+async def test_alone_as_in_a_batch_and_again_from_the_prefix_cache(engine: VllmEngine) -> None:
+    jobs = batch(engine.model, temperature=0.9, seed=3)
+    together = await asyncio.gather(*[run(engine, job) for job in jobs])
+
+    alone = [await run(engine, job) for job in jobs]
+
+    assert alone == together
+
+
+async def test_guidance_changes_what_is_written(engine: VllmEngine) -> None:
+    guided = batch(engine.model, temperature=0.0)[2]
+    assert guided.row_count == 2
+
+    unguided = replace(guided, task=replace(guided.task, unconditional=()))
+
+    assert await run(engine, guided) != await run(engine, unguided)
+
+
+async def test_a_request_that_is_left_frees_both_rows_at_once(engine: VllmEngine) -> None:
+    jobs = [job for job in batch(engine.model, temperature=0.9) if job.row_count == 2]
+    for job in jobs:
+        stream = engine.generate(job)
+        assert await anext(stream)
+        await stream.aclose()
+    assert engine.unfinished_count() == 0
+
+    # The scheduler reports after each step: a lone short request sees what the others left behind.
+    (single,) = [job for job in batch(engine.model, temperature=0.9)[:1]]
+    await run(engine, replace(single, max_tokens=3))
+
+    assert engine.stats.running_rows <= 1
+    assert engine.stats.kv_cache_usage <= (len(single.prompt) // BLOCK + 1) / (BLOCKS - 1)
+
+
+async def test_requests_that_come_and_go_do_not_disturb_the_others(
+    engine: VllmEngine, network: reference.Network
+) -> None:
+    jobs = batch(engine.model, temperature=0.9, seed=5)
+
+    async def left_early(job: Job) -> None:
+        stream = engine.generate(job)
+        for _ in range(10):
+            await anext(stream)
+        await stream.aclose()
+
+    leavers = asyncio.gather(
+        *[left_early(job) for job in batch(engine.model, temperature=0.9, seed=6)[1:9]]
+    )
+    together = await asyncio.gather(*[run(engine, job) for job in jobs[:6]])
+    await leavers
+
+    assert together == [reference.written(network, engine.model.grammar, job) for job in jobs[:6]]
+    assert engine.unfinished_count() == 0
+
+
+async def test_another_device_or_another_vllm_is_refused(engine: VllmEngine, models: Path) -> None:
+    with pytest.raises(ValueError, match="device is cuda, but"):
+        await type(engine).load(Settings(models=models, device=Device.CUDA))
+    compatibility = importlib.import_module("lm_service.guidance.compatibility")
+    compatibility.check("0.32.0+cpu")
+    with pytest.raises(RuntimeError, match=r"vLLM 0\.33\.0 is installed"):
+        compatibility.check("0.33.0")
+
+
+async def test_codes_stay_in_the_code_book_that_the_codec_config_tells(engine: VllmEngine) -> None:
+    window = engine.model.grammar.window
+    assert engine.model.code_count == 1000
+    assert len([mark for mark in engine.model.vocabulary.marks if "audio_code" in mark]) > 1000
+
+    jobs = [job for job in batch(engine.model, temperature=2.0) if job.task.outline.phase is Phase.CODES]
+    written = await asyncio.gather(*[run(engine, replace(job, max_tokens=40)) for job in jobs])
+
+    end = engine.model.vocabulary.end_of_turn
+    assert all(window.first <= token < window.stop or token == end for codes in written for token in codes)
