@@ -24,7 +24,7 @@ Network = Any
 
 def load(checkpoint: Path) -> Network:
     """The network in float32, as the engine under test has it."""
-    network: Network = Qwen3ForCausalLM(Qwen3Config.from_pretrained(checkpoint))  # type: ignore[no-untyped-call]
+    network: Network = Qwen3ForCausalLM(Qwen3Config.from_pretrained(checkpoint))
     network.float().eval()
     tensors = load_file(checkpoint / "model.safetensors")
     missing, unexpected = network.load_state_dict(
