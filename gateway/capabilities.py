@@ -1,5 +1,6 @@
 """What can be asked for, as the stages say at this moment."""
 
+from acestep import __version__
 from acestep.gateway.v1 import music_service_pb2 as pb
 from common.errors import AceError
 from common.music import (
@@ -14,7 +15,6 @@ from common.music import (
     MIN_DURATION_S,
     TIMESIGNATURES,
 )
-from common.version import SERVER_VERSION
 from gateway.encoding import FORMATS
 from gateway.request import LM_DEFAULTS
 from gateway.stages import Info
@@ -53,6 +53,6 @@ def capabilities(info: Info, uploads: Uploads) -> pb.GetCapabilitiesResponse:
         keyscales=KEYSCALES,
         timesignatures=TIMESIGNATURES,
         lm_defaults=LM_DEFAULTS,
-        server_version=SERVER_VERSION,
+        server_version=__version__,
         methods=[method.name for method in service.methods],
     )

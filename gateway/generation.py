@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
+from acestep import __version__
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
@@ -11,7 +12,6 @@ from acestep.music.v1 import music_pb2
 from common.errors import AceError
 from common.music import CHANNELS, CHUNK_BYTES, SAMPLE_RATE_HZ
 from common.status import KINDS
-from common.version import SERVER_VERSION
 from gateway import planning
 from gateway.deadline import Deadline
 from gateway.encoding import FORMATS
@@ -193,7 +193,7 @@ def _result(order: Order, info: Info, plan: pb.Plan, songs: list[pb.Song]) -> pb
         lm_model=info.lm_model("").model if order.calls.any else None,
         vae=info.dit.vae,
         text_encoder=info.dit.text_encoder,
-        server_version=SERVER_VERSION,
+        server_version=__version__,
     )
 
 
