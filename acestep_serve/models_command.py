@@ -11,9 +11,7 @@ from rich.table import Table
 
 from common.errors import AceError
 from model_store import inventory, released
-from model_store.hub import Hub
 from model_store.inventory import Checkpoint
-from model_store.pull import Puller
 
 DEFAULT_MODELS = Path("models")
 USAGE = 2
@@ -45,6 +43,12 @@ def pull(
     except KeyError as error:
         known = ", ".join([*released.SETS, *released.RELEASED])
         _fail(f"unknown name {error}; known are {known}", USAGE)
+    try:
+        # Needs the hub's library, which a machine with only the client lacks.
+        from model_store.hub import Hub  # noqa: PLC0415
+        from model_store.pull import Puller  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        _fail(f"pull needs {error.name}: install acestep-serve[models]")
     size_gb = sum(checkpoint.size_gb for checkpoint in chosen)
     typer.echo(f"{', '.join(checkpoint.name for checkpoint in chosen)}: about {size_gb:.1f} GB in all")
     try:
