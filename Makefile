@@ -1,6 +1,6 @@
 # One door for people and CI. `make` lists what there is.
 DEVICE ?= cpu
-VENV ?= .venv
+VENV ?= $(if $(filter cuda,$(DEVICE)),.venv-cuda,.venv)
 MODELS ?= models/tiny
 BIN = $(VENV)/bin
 
@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
-install: $(VENV)/.installed-$(DEVICE) ## Set up the environment in .venv (DEVICE=cpu or cuda)
+install: $(VENV)/.installed-$(DEVICE) ## Set up the environment in .venv, or in .venv-cuda for DEVICE=cuda
 $(VENV)/.installed-$(DEVICE): requirements/*.txt pyproject.toml scripts/install
 	scripts/install $(DEVICE) $(VENV)
 
@@ -18,7 +18,7 @@ models/tiny: | install
 demo: install models/tiny ## One song from text to out/, with a picture; services up and down
 	BIN=$(BIN) DEVICE=$(DEVICE) scripts/demo
 
-up: install $(MODELS) ## Start the three services and leave them running (MODELS=folder, DEVICE=cpu or cuda)
+up: install $(filter models/tiny,$(MODELS)) ## Start the three services and leave them running (MODELS=folder, DEVICE=cpu or cuda)
 	$(BIN)/acestep-serve up --models $(MODELS) --device $(DEVICE) --detach
 
 down: ## Stop what `make up` started

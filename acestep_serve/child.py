@@ -1,6 +1,7 @@
 """One service as a child process: start it, ask whether it serves, stop it with all it started."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 RECONNECT = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000))
 ASK_EVERY_S = 0.2
 ANSWER_WITHIN_S = 5.0
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,11 @@ class Service:
     address: str
     environment: Mapping[str, str]
     log: Path
+
+
+def _die_with_parent() -> None:
+    """Have the kernel send SIGTERM when the supervisor is gone, even if it was killed (`man prctl`)."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Child:
@@ -47,6 +55,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_die_with_parent,
             )
         return cls(service, process)
 

@@ -1,15 +1,37 @@
 """The command `acestep-serve`: wires its subcommands, and nothing else."""
 
+from typing import Annotated
+
 import typer
 
+from acestep import __version__
 from acestep_serve.capabilities_command import capabilities
 from acestep_serve.generate_command import generate
 from acestep_serve.models_command import models_app
 from acestep_serve.text_commands import create, format_song, understand
 from acestep_serve.up import down, up
 
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Serve ACE-Step 1.5, and use it."""
+
+
 app = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, help="Serve ACE-Step 1.5, and use it."
+    callback=options,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # its tables cut off long names
+    pretty_exceptions_enable=False,
+    add_completion=False,
 )
 app.command()(up)
 app.command()(down)

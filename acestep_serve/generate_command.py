@@ -108,17 +108,17 @@ def _sidecar(song: dict[str, Any], accepted: pb.Accepted) -> str:
 
 
 def _name(request: pb.GenerateMusicRequest, song: pb.Song) -> str:
-    words = re.sub(r"[^a-z0-9]+", "-", (request.caption or "song").lower()).strip("-")
+    words = re.sub(r"[\W_]+", "-", request.caption.lower()).strip("-")
     return f"{words[:MAX_NAME_CHARACTERS].strip('-') or 'song'}-{song.seeds.dit_seed}"
 
 
 def _free_path(folder: Path, name: str, suffix: str) -> Path:
     """A path whose files do not exist yet: nothing made before is overwritten."""
-    path, count = folder / f"{name}{suffix}", 1
-    while path.exists():
+    stem, count = name, 1
+    while any((folder / f"{stem}{taken}").exists() for taken in (suffix, ".json", ".png")):
         count += 1
-        path = folder / f"{name}-{count}{suffix}"
-    return path
+        stem = f"{name}-{count}"
+    return folder / f"{stem}{suffix}"
 
 
 def _report(made: _Made, as_json: bool) -> None:

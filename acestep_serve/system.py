@@ -72,7 +72,12 @@ class System:
                 "gateway",
                 "gateway",
                 self.address,
-                {"LM_ADDRESS": lm, "DIT_ADDRESS": dit, "METRICS_PORT": str(self.ports.metrics(0))},
+                {
+                    "LM_ADDRESS": lm,
+                    "DIT_ADDRESS": dit,
+                    "METRICS_PORT": str(self.ports.metrics(0)),
+                    "UPLOAD_DIR": str(self.run_dir / "uploads"),
+                },
             ),
             self._service(
                 "dit",
@@ -100,7 +105,7 @@ class System:
 
     def _service(self, name: str, module: str, address: str, settings: Mapping[str, str]) -> Service:
         prefix = f"ACESTEP_{name.upper()}_"
-        every = {"ADDRESS": address, "GRACE_S": f"{GRACE_S:g}", **settings}
+        every = {"ADDRESS": address, "GRACE_S": f"{GRACE_S:g}", "METRICS_HOST": HOST, **settings}
         environment = {f"{prefix}{key}": value for key, value in every.items()}
         return Service(name, module, address, environment, self.run_dir / f"{name}.log")
 

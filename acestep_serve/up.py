@@ -36,9 +36,11 @@ def up(  # noqa: PLR0913 - each parameter is an option
         list[str] | None,
         typer.Option(help="Diffusion model to load, instead of the turbo one; repeat for more."),
     ] = None,
-    port: Annotated[int, typer.Option(help="Port of the gateway.")] = DEFAULT_PORT,
-    lm_port: Annotated[int, typer.Option(help="Port of the language model service.")] = 50051,
-    dit_port: Annotated[int, typer.Option(help="Port of the diffusion service.")] = 50052,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the gateway.")] = DEFAULT_PORT,
+    lm_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the language model service.")
+    ] = 50051,
+    dit_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the diffusion service.")] = 50052,
     metrics_port_base: Annotated[
         int, typer.Option(help="Metrics of gateway, lm and dit are at this port, +1 and +2; 0 for none.")
     ] = 9050,

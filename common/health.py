@@ -17,5 +17,9 @@ def is_serving(address: str, name: str = "", timeout_s: float = 3.0) -> bool:
 
 
 if __name__ == "__main__":
+    if not 2 <= len(sys.argv) <= 3:
+        sys.exit("usage: python -m common.health ADDRESS [NAME]")
     address, name = (*sys.argv[1:], "")[:2]
-    sys.exit(0 if is_serving(address, name) else 1)
+    serving = is_serving(address, name)
+    sys.stdout.write("SERVING\n" if serving else "not serving, or not reachable\n")
+    sys.exit(0 if serving else 1)

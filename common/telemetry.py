@@ -58,10 +58,16 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
-def serve_metrics(port: int) -> None:
-    """Export the process's Prometheus metrics over HTTP on `port`; 0 exports nothing."""
+def serve_metrics(host: str, port: int) -> None:
+    """Export the process's Prometheus metrics over HTTP; port 0 exports nothing.
+
+    Raises `OSError` if the port is taken.
+    """
     if port:
-        start_http_server(port)
+        try:
+            start_http_server(port, host)
+        except OSError as error:
+            raise OSError(f"cannot serve metrics on {host}:{port}: {error.strerror}") from None
 
 
 def new_request_id() -> str:

@@ -5,9 +5,8 @@ import asyncio
 from acestep.dit.v1 import dit_service_pb2 as dit_pb2
 from acestep.dit.v1 import dit_service_pb2_grpc as dit_grpc
 from common.server import serving, until_signalled
-from common.settings import load
+from common.service import run
 from common.slot import Slot
-from common.telemetry import configure_logging, serve_metrics
 from dit_service.engine import Engine
 from dit_service.lane import Lane
 from dit_service.servicer import DitServicer, Limits
@@ -17,10 +16,7 @@ from dit_service.torch_engine import TorchEngine
 SERVICE_NAME = dit_pb2.DESCRIPTOR.services_by_name["DitService"].full_name
 
 
-async def main() -> None:
-    settings = load(Settings, "ACESTEP_DIT")
-    configure_logging(settings.log_format, settings.log_level)
-    serve_metrics(settings.metrics_port)
+async def main(settings: Settings) -> None:
     slot, lane = Slot[Engine]("the DiT service"), Lane(settings.max_queued)
     limits = Limits(settings.max_queued, settings.max_calls, settings.max_upload_bytes)
     async with serving(
@@ -48,4 +44,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(Settings, "ACESTEP_DIT", main)

@@ -23,6 +23,9 @@ class Settings:
     address: str = "0.0.0.0:50052"
     """Where to listen, as gRPC spells it."""
 
+    metrics_host: str = "0.0.0.0"
+    """Address that the metrics are served on."""
+
     metrics_port: int = 9052
     """HTTP port of Prometheus metrics; 0 for none."""
 

@@ -2,15 +2,13 @@
 
 import asyncio
 import logging
-import sys
 from collections.abc import Awaitable, Callable
 
 import grpc
 
 from common.errors import AceError
 from common.server import CLIENT_OPTIONS, serving, until_signalled
-from common.settings import SettingsError, load
-from common.telemetry import configure_logging, serve_metrics
+from common.service import run
 from gateway.generation import Workshop
 from gateway.servicer import add_to
 from gateway.settings import Settings
@@ -24,8 +22,6 @@ logger = logging.getLogger(__name__)
 
 
 async def main(settings: Settings) -> None:
-    configure_logging(settings.log_format, settings.log_level)
-    serve_metrics(settings.metrics_port)
     async with (
         grpc.aio.insecure_channel(settings.lm_address, CLIENT_OPTIONS) as lm_channel,
         grpc.aio.insecure_channel(settings.dit_address, CLIENT_OPTIONS) as dit_channel,
@@ -60,8 +56,4 @@ async def _welcome_when_ready(stages: Stages, welcome: Callable[[], Awaitable[No
 
 
 if __name__ == "__main__":
-    try:
-        loaded = load(Settings, "ACESTEP_GATEWAY")
-    except SettingsError as error:
-        sys.exit(str(error))
-    asyncio.run(main(loaded))
+    run(Settings, "ACESTEP_GATEWAY", main)

@@ -13,19 +13,20 @@ from common.music import INSTRUMENTAL_LYRICS, MAX_CAPTION_CHARACTERS, MAX_CODES,
 from gateway.deadline import Deadline
 from gateway.generation import Workshop
 from gateway.sampling_params import check_sampling, with_defaults
-from gateway.stages import Info, answer, closing_events, forwarded
+from gateway.stages import answer, closing_events, forwarded
 
 
 async def understand(
-    workshop: Workshop, info: Info, request: pb.UnderstandMusicRequest, deadline: Deadline
+    workshop: Workshop, request: pb.UnderstandMusicRequest, deadline: Deadline
 ) -> AsyncIterator[pb.UnderstandMusicResponse]:
     """Describe codes, or an uploaded file by way of its codes. Raises `AceError`."""
+    code_count = (await workshop.stages.lm_info(request.lm_model)).code_count
     check = FieldChecker()
     check_sampling(check, "sampling", request.sampling)
     if request.WhichOneof("source") is None:
         check.refuse("source", "must be audio_codes or audio_id", "neither")
     codes: list[int] = list(
-        check.codes("audio_codes.codes", request.audio_codes.codes, info.lm_model("").code_count, MAX_CODES)
+        check.codes("audio_codes.codes", request.audio_codes.codes, code_count, MAX_CODES)
     )
     check.done()
     timings = {}

@@ -9,7 +9,7 @@ from acestep.dit.v1 import dit_service_pb2 as dit_pb
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.music.v1 import music_pb2
-from common.errors import AceError
+from common.errors import AceError, Violation
 from common.music import CHANNELS, CHUNK_BYTES, SAMPLE_RATE_HZ
 from common.status import KINDS
 from gateway import planning
@@ -49,7 +49,7 @@ async def generate(
             request_id=request.request_id,
             effective=request,
             seeds=[pb.Seeds(lm_seed=seeds.lm, dit_seed=seeds.dit) for seeds in order.seeds],
-            warnings=warnings,
+            warnings=[*order.warnings(), *warnings],
         )
     )
     fraction = Fraction(order.song_count)
@@ -91,9 +91,31 @@ async def _check_with_dit(workshop: Workshop, order: Order, deadline: Deadline) 
     # What may be asked of a song with codes differs, and codes may be yet to come.
     codes = [0] if order.calls.codes else request.audio_codes
     job = render_job(request, planning.combine(request, None), pb.Song(audio_codes=codes))
-    job.validate_only = True
     if order.calls.codes:
         job.metadata.ClearField("duration_seconds")
+    started = await _validated(workshop, job, deadline)
+    request.model = started.model.name
+    request.diffusion.CopyFrom(started.diffusion)
+    return list(started.warnings)
+
+
+async def diffusion_violations(
+    workshop: Workshop, request: pb.GenerateMusicRequest, deadline: Deadline
+) -> tuple[Violation, ...]:
+    """What the diffusion finds wrong with a request that is refused anyway; nothing if it is not there."""
+    job = dit_pb.RenderJob(model=request.model, diffusion=request.diffusion)
+    try:
+        await _validated(workshop, job, deadline)
+    except AceError as error:
+        return error.violations
+    return ()
+
+
+async def _validated(
+    workshop: Workshop, job: dit_pb.RenderJob, deadline: Deadline
+) -> dit_pb.RenderResponse.Started:
+    """What the diffusion would do with `job`. Raises `AceError`, with fields named as ours."""
+    job.validate_only = True
 
     async def requests() -> AsyncIterator[dit_pb.RenderRequest]:
         yield dit_pb.RenderRequest(job=job)
@@ -101,17 +123,15 @@ async def _check_with_dit(workshop: Workshop, order: Order, deadline: Deadline) 
     call = workshop.stages.dit.Render(
         requests(), timeout=deadline.within(workshop.settings.info_timeout_s), metadata=forwarded()
     )
-    warnings: list[str] = []
+    started = dit_pb.RenderResponse.Started()
     try:
         async with closing_events("dit", call) as events:
             async for event in events:
                 if event.HasField("started"):
-                    request.model = event.started.model.name
-                    request.diffusion.CopyFrom(event.started.diffusion)
-                    warnings = list(event.started.warnings)
+                    started = event.started
     except AceError as error:
         raise in_our_words(error) from None
-    return warnings
+    return started
 
 
 async def _plan(

@@ -34,8 +34,12 @@ def render_job(request: pb.GenerateMusicRequest, plan: pb.Plan, song: pb.Song) -
         ),
         return_latents=request.output.return_latents,
     )
-    if request.audio_codes and not request.HasField("duration_seconds"):
-        job.metadata.ClearField("duration_seconds")  # the codes say it, and may be shorter than a song
+    if request.audio_codes:
+        # The codes are the song's length, and may be shorter than a song that is asked for. What is
+        # asked for goes into the prompt, and the diffusion warns if the two differ.
+        job.metadata.ClearField("duration_seconds")
+        if request.HasField("duration_seconds"):
+            job.metadata.duration_seconds = request.duration_seconds
     if request.HasField("instruction"):
         job.instruction = request.instruction
     for name in ("diffusion", "cover", "repaint"):

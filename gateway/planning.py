@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
-from common.music import CODE_RATE_HZ, DEFAULT_DURATION_S, INSTRUMENTAL_LYRICS, UNKNOWN_LANGUAGE
+from common.music import (
+    CODE_RATE_HZ,
+    DEFAULT_DURATION_S,
+    INSTRUMENTAL_LYRICS,
+    MIN_DURATION_S,
+    UNKNOWN_LANGUAGE,
+)
 
 WITHOUT_LM = {music_pb2.TASK_COVER, music_pb2.TASK_REPAINT, music_pb2.TASK_EXTRACT}
 PLANNED = ("bpm", "duration_seconds", "keyscale", "timesignature")
@@ -46,6 +52,9 @@ def given_metadata(request: pb.GenerateMusicRequest) -> music_pb2.SongMetadata:
             setattr(given, name, getattr(request, name))
     if request.vocal_language != UNKNOWN_LANGUAGE:
         given.language = request.vocal_language
+    coded_s = len(request.audio_codes) / CODE_RATE_HZ
+    if coded_s >= MIN_DURATION_S and not request.HasField("duration_seconds"):
+        given.duration_seconds = coded_s
     return given
 
 

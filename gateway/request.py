@@ -1,5 +1,6 @@
 """A `GenerateMusicRequest`, checked and with every default filled in."""
 
+import math
 import re
 import uuid
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
 from common.fields import FieldChecker
 from common.music import (
+    CODE_RATE_HZ,
     MAX_BATCH,
     MAX_CAPTION_CHARACTERS,
     MAX_CODES,
@@ -58,6 +60,16 @@ class Order:
     @property
     def song_count(self) -> int:
         return len(self.seeds)
+
+    def warnings(self) -> list[str]:
+        """What may surprise about it, in words."""
+        if not (self.calls.codes and self.request.HasField("duration_seconds")):
+            return []
+        asked_s = self.request.duration_seconds
+        made_s = math.floor(asked_s * CODE_RATE_HZ) / CODE_RATE_HZ
+        if made_s == asked_s:
+            return []
+        return [f"the song gets {made_s:g} s, not {asked_s:g} s: a code is {1 / CODE_RATE_HZ:g} s of sound"]
 
 
 def order(request: pb.GenerateMusicRequest) -> Order:

@@ -7,7 +7,7 @@ import grpc
 
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.gateway.v1 import music_service_pb2_grpc as rpc
-from common.errors import AceError, Kind, invalid
+from common.errors import AceError, Kind, invalid, invalid_fields
 from common.fields import FieldChecker
 from common.interceptors import Context
 from common.music import MAX_CODES
@@ -28,7 +28,7 @@ class MusicServicer(rpc.MusicServiceServicer):
         self, message: pb.GenerateMusicRequest, context: Context
     ) -> AsyncIterator[pb.GenerateMusicResponse]:
         deadline = Deadline(context.time_remaining())
-        order = request.order(message)
+        order = await self._order(message, deadline)
         info = await self._workshop.stages.info()
         self._check_against(info, order)
         with self._admitted(order):
@@ -39,8 +39,7 @@ class MusicServicer(rpc.MusicServiceServicer):
         self, message: pb.UnderstandMusicRequest, context: Context
     ) -> AsyncIterator[pb.UnderstandMusicResponse]:
         deadline = Deadline(context.time_remaining())
-        info = await self._workshop.stages.info()
-        async for event in descriptions.understand(self._workshop, info, message, deadline):
+        async for event in descriptions.understand(self._workshop, message, deadline):
             yield event
 
     async def CreateSample(
@@ -83,6 +82,16 @@ class MusicServicer(rpc.MusicServiceServicer):
         self, message: pb.GetCapabilitiesRequest, context: Context
     ) -> pb.GetCapabilitiesResponse:
         return capabilities.capabilities(await self._workshop.stages.info(), self._workshop.uploads)
+
+    async def _order(self, message: pb.GenerateMusicRequest, deadline: Deadline) -> request.Order:
+        """Raises `AceError` (INVALID) with every bad field, the diffusion's included."""
+        try:
+            return request.order(message)
+        except AceError as error:
+            if error.kind is not Kind.INVALID:
+                raise
+            others = await generation.diffusion_violations(self._workshop, message, deadline)
+            raise invalid_fields((*error.violations, *others), error.reason) from None
 
     def _check_against(self, info: Info, order: request.Order) -> None:
         """Check what depends on the loaded models, and name the language model. Raises `AceError`."""

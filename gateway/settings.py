@@ -17,6 +17,9 @@ class Settings:
     dit_address: str = "127.0.0.1:50052"
     """The diffusion service."""
 
+    metrics_host: str = "0.0.0.0"
+    """Address that the metrics are served on."""
+
     metrics_port: int = 9050
     """Port of the Prometheus metrics; 0 serves none."""
 

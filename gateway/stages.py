@@ -29,16 +29,12 @@ class Info:
     """The error that it answered with, for requests that can do without it."""
     dit: dit_pb.GetModelInfoResponse
 
-    @property
-    def dit_names(self) -> list[str]:
-        return [model.model.name for model in self.dit.models]
-
     def dit_model(self, name: str) -> dit_pb.DitModel:
         """The named model, or the default one for an empty name. Raises `AceError` (NOT_FOUND)."""
         for model in self.dit.models:
             if name in ("", model.model.name):
                 return model
-        raise _not_loaded("model", name, self.dit_names)
+        raise _not_loaded("model", name, [model.model.name for model in self.dit.models])
 
     def lm_model(self, name: str) -> lm_pb.GetModelInfoResponse:
         """The loaded language model, if `name` is its name or empty.
@@ -47,9 +43,13 @@ class Info:
         """
         if isinstance(self.lm, AceError):
             raise self.lm
-        if name not in ("", self.lm.model.name):
-            raise _not_loaded("lm_model", name, [self.lm.model.name])
-        return self.lm
+        return _named(self.lm, name)
+
+
+def _named(lm: lm_pb.GetModelInfoResponse, name: str) -> lm_pb.GetModelInfoResponse:
+    if name not in ("", lm.model.name):
+        raise _not_loaded("lm_model", name, [lm.model.name])
+    return lm
 
 
 def _not_loaded(field: str, name: str, loaded: list[str]) -> AceError:
@@ -80,7 +80,7 @@ class Stages:
         stages have models that do not belong together.
         """
         lm, dit = await asyncio.gather(
-            self._lm_info(),
+            self._lm_info_or_error(),
             answer(
                 "dit", self.dit.GetModelInfo(dit_pb.GetModelInfoRequest(), timeout=self._info_timeout_s)
             ),
@@ -89,11 +89,14 @@ class Stages:
             _check_code_books(lm, dit)
         return Info(lm, dit)
 
-    async def _lm_info(self) -> lm_pb.GetModelInfoResponse | AceError:
+    async def lm_info(self, name: str) -> lm_pb.GetModelInfoResponse:
+        """Ask the language model alone. Raises `AceError`: UNAVAILABLE, or NOT_FOUND for another name."""
+        call = self.lm.GetModelInfo(lm_pb.GetModelInfoRequest(), timeout=self._info_timeout_s)
+        return _named(await answer("lm", call), name)
+
+    async def _lm_info_or_error(self) -> lm_pb.GetModelInfoResponse | AceError:
         try:
-            return await answer(
-                "lm", self.lm.GetModelInfo(lm_pb.GetModelInfoRequest(), timeout=self._info_timeout_s)
-            )
+            return await self.lm_info("")
         except AceError as error:
             return error
 

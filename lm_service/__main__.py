@@ -24,7 +24,7 @@ NAME = "acestep.lm.v1.LmService"
 
 
 async def main(settings: Settings) -> None:
-    serve_metrics(settings.metrics_port)
+    serve_metrics(settings.metrics_host, settings.metrics_port)
     slot: Slot[Service] = Slot("the language model")
     servicer = LmServicer(slot)
     # The engine is closed after the server, so that calls in flight can finish.

@@ -33,6 +33,9 @@ class Settings:
     address: str = "0.0.0.0:50051"
     """Where to listen, as gRPC spells it."""
 
+    metrics_host: str = "0.0.0.0"
+    """Address that the metrics are served on."""
+
     metrics_port: int = 9051
     """Port of the Prometheus metrics; 0 for none."""
 

@@ -1,0 +1,48 @@
+"""What the start of every service has in common."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+
+from common.settings import SettingsError, load
+from common.telemetry import LogFormat, configure_logging, serve_metrics
+
+logger = logging.getLogger(__name__)
+
+
+class ServiceSettings(Protocol):
+    """The settings that every service has."""
+
+    @property
+    def metrics_host(self) -> str: ...
+    @property
+    def metrics_port(self) -> int: ...
+    @property
+    def log_format(self) -> LogFormat: ...
+    @property
+    def log_level(self) -> str: ...
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def run(settings_type: type[S], prefix: str, main: Callable[[S], Coroutine[Any, Any, None]]) -> None:
+    """Read the settings, begin logs and metrics, and run `main` to its end.
+
+    What an operator can mend (a setting, a port, a checkpoint) ends the process with one line
+    and exit code 1; a failure of our own ends it with its traceback.
+    """
+    try:
+        settings = load(settings_type, prefix)
+        configure_logging(settings.log_format, settings.log_level)
+    except (SettingsError, ValueError) as error:
+        sys.exit(str(error))
+    try:
+        serve_metrics(settings.metrics_host, settings.metrics_port)
+        asyncio.run(main(settings))
+    except (OSError, ValueError, RuntimeError) as error:
+        mendable = isinstance(error, OSError | ValueError)
+        logger.critical("%s", error, exc_info=not mendable)
+        sys.exit(1)
