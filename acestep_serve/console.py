@@ -81,7 +81,9 @@ def print_error(error: ServiceError, address: str) -> None:
 
 def as_dict(message: Message) -> dict[str, Any]:
     """A message as JSON-ready values under its proto names."""
-    return dict(MessageToDict(message, preserving_proto_field_name=True))
+    return dict(
+        MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    )
 
 
 def print_json(value: Any) -> None:

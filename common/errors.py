@@ -16,6 +16,8 @@ class Kind(Enum):
     """A named thing does not exist."""
     PRECONDITION = auto()
     """The thing exists but cannot do this."""
+    EXISTS = auto()
+    """What the caller names is there already."""
     OVERLOADED = auto()
     """No room now; the same request may succeed later."""
     UNAVAILABLE = auto()

@@ -16,6 +16,7 @@ from common.music import (
     TIMESIGNATURES,
 )
 
+METERS = {"2/4": "2", "3/4": "3", "4/4": "4", "6/8": "6"}
 KEY_PATTERN = re.compile(r"([A-Ga-g])([#b♯♭]?)\s*(.*)", re.DOTALL)
 KEY_MODES = {
     "": "major",
@@ -26,6 +27,10 @@ KEY_MODES = {
     "min": "minor",
     "m": "minor",
 }
+
+
+MAX_VIOLATIONS = 16
+"""More would not fit a status, which travels in headers of 8 KiB."""
 
 
 class FieldChecker:
@@ -43,11 +48,11 @@ class FieldChecker:
     def done(self) -> None:
         """Raises `AceError` (INVALID) if any check failed."""
         if self._violations:
-            raise invalid_fields(tuple(self._violations))
+            raise invalid_fields(tuple(self._violations[:MAX_VIOLATIONS]))
 
     def within(self, field: str, value: float, low: float, high: float) -> float:
         if not (math.isfinite(value) and low <= value <= high):
-            self.refuse(field, f"must be within [{low:g}, {high:g}]", f"{value:g}")
+            self.refuse(field, f"must be within [{low:g}, {high:g}]", f"{value:.12g}")
         return value
 
     def integer(self, field: str, value: int, low: int, high: int) -> int:
@@ -79,10 +84,9 @@ class FieldChecker:
 
     def timesignature(self, field: str, value: str) -> str:
         """`4` and `4/4` mean the same; only the upper number is used."""
-        upper = value.partition("/")[0]
-        if upper not in TIMESIGNATURES:
-            self.one_of(field, value, TIMESIGNATURES)
-        return upper
+        if value in METERS:
+            return METERS[value]
+        return self.one_of(field, value, TIMESIGNATURES)
 
     def keyscale(self, field: str, value: str) -> str:
         """The key in its normal form: `c Minor`, `Cm` and `C min` all mean `C minor`."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any
 
 import grpc
@@ -15,6 +16,8 @@ from common.status import CODES, to_status
 from common.telemetry import CALL_SECONDS, CALLS_RUNNING, REQUEST_ID, REQUEST_ID_HEADER, new_request_id
 
 logger = logging.getLogger(__name__)
+
+READER_PATIENCE_S = 60.0
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -59,13 +62,34 @@ def _guard_unary(method: Callable[..., Awaitable[Any]], name: str) -> Any:
     return guarded
 
 
-def _guard_stream(method: Callable[..., AsyncIterator[Any]], name: str) -> Any:
+def _guard_stream(method: Callable[..., AsyncGenerator[Any, None]], name: str) -> Any:
     async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
-        async with _answering(context, name):
-            async for response in method(request, context):
-                yield response
+        async with _answering(context, name), aclosing(method(request, context)) as responses:
+            async for response in responses:
+                with _patience():
+                    yield response
 
     return guarded
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Cancel the call if its client does not take a message for `READER_PATIENCE_S`.
+
+    What it asked for holds memory and a place in a queue for as long as it does not read.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    timer = asyncio.get_running_loop().call_later(READER_PATIENCE_S, task.cancel)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _with_request_id(status: Any, request_id: str) -> Any:
+    """`status` with the request's id beside its details: its trailers replace those of the call."""
+    return status._replace(trailing_metadata=(*status.trailing_metadata, (REQUEST_ID_HEADER, request_id)))
 
 
 @asynccontextmanager
@@ -84,18 +108,15 @@ async def _answering(context: Context, name: str) -> AsyncIterator[None]:
         code = CODES[error.kind]
         if error.kind is Kind.INTERNAL:
             logger.error("%s failed: %s", name, error.reason)
-        await context.abort_with_status(to_status(error))
+        await context.abort_with_status(_with_request_id(to_status(error), request_id))
     except grpc.aio.AbortError:  # answered already
         code = grpc.StatusCode.UNKNOWN
         raise
     except Exception:
         code = grpc.StatusCode.INTERNAL
         logger.exception("%s failed", name)
-        await context.abort_with_status(
-            to_status(
-                AceError(Kind.INTERNAL, "INTERNAL", "internal error; the server's log has the details")
-            )
-        )
+        bug = AceError(Kind.INTERNAL, "INTERNAL", "internal error; the server's log has the details")
+        await context.abort_with_status(_with_request_id(to_status(bug), request_id))
     except BaseException:  # the caller hung up, or its deadline passed
         code = grpc.StatusCode.CANCELLED
         raise

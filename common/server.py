@@ -20,17 +20,22 @@ LIVENESS = "liveness"
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Above this gRPC itself refuses a message. Fields are checked far below, with better words."""
 
-OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.so_reuseport", 0),  # two services on one port is a mistake, not a balancing scheme
+KEEPALIVE = (
+    # A peer that vanishes without a word is noticed by its missing answers to pings. The last
+    # option is the one that this version of gRPC waits by.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
 )
 CLIENT_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    *KEEPALIVE,
+)
+SERVER_OPTIONS = (
+    *CLIENT_OPTIONS,
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.so_reuseport", 0),  # two services on one port is a mistake, not a balancing scheme
 )
 
 
@@ -69,7 +74,7 @@ async def serving(
     health turns NOT_SERVING first, then calls in flight get `grace_s` seconds to finish.
     Raises `OSError` if the address cannot be bound.
     """
-    server = grpc.aio.server(interceptors=[CallInterceptor()], options=OPTIONS)
+    server = grpc.aio.server(interceptors=[CallInterceptor()], options=SERVER_OPTIONS)
     register(server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

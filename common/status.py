@@ -17,6 +17,7 @@ CODES = {
     Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Kind.PRECONDITION: grpc.StatusCode.FAILED_PRECONDITION,
+    Kind.EXISTS: grpc.StatusCode.ALREADY_EXISTS,
     Kind.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Kind.UNIMPLEMENTED: grpc.StatusCode.UNIMPLEMENTED,

@@ -35,10 +35,10 @@ class Settings:
     threads: int = 0
     """CPU threads that networks use; 0 leaves the choice to torch."""
 
-    max_queued: int = 16
+    max_queued: int = 64
     """Jobs that may wait for the device; more are refused."""
 
-    max_calls: int = 64
+    max_calls: int = 128
     """Calls at once, those included whose finished audio is still being read. Each may hold a
     song or a file in memory: 230 MB for ten minutes."""
 

@@ -9,6 +9,7 @@ from common.music import (
     MAX_BATCH,
     MAX_BPM,
     MAX_CAPTION_CHARACTERS,
+    MAX_CODES,
     MAX_DURATION_S,
     MAX_LYRICS_CHARACTERS,
     MIN_BPM,
@@ -16,7 +17,7 @@ from common.music import (
     TIMESIGNATURES,
 )
 from gateway.encoding import FORMATS
-from gateway.request import LM_DEFAULTS
+from gateway.request import LM_DEFAULTS, MAX_INSTRUCTION_CHARACTERS
 from gateway.stages import Info
 from gateway.uploads import Uploads
 
@@ -32,6 +33,9 @@ def capabilities(info: Info, uploads: Uploads) -> pb.GetCapabilitiesResponse:
         max_batch_size=MAX_BATCH,
         max_upload_bytes=min(uploads.max_file_bytes, info.dit.max_upload_bytes),
         upload_lifetime_seconds=uploads.lifetime_s,
+        max_upload_seconds=MAX_DURATION_S,
+        max_instruction_characters=MAX_INSTRUCTION_CHARACTERS,
+        max_audio_code_count=MAX_CODES,
     )
     service = pb.DESCRIPTOR.services_by_name["MusicService"]
     return pb.GetCapabilitiesResponse(

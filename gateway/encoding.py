@@ -36,10 +36,10 @@ FORMATS = {
 class SongFile:
     """A file that grows in memory while its song is decoded."""
 
-    def __init__(self, file_format: FileFormat, mp3_bitrate: int) -> None:
+    def __init__(self, file_format: FileFormat, mp3_bits_per_second: int) -> None:
         options: dict[str, Any] = {}
         if file_format.container == "MP3":
-            options = {"bitrate_mode": "CONSTANT", "compression_level": MP3_LEVELS[mp3_bitrate]}
+            options = {"bitrate_mode": "CONSTANT", "compression_level": MP3_LEVELS[mp3_bits_per_second]}
         self._buffer = io.BytesIO()
         self._file = soundfile.SoundFile(
             self._buffer,

@@ -11,7 +11,6 @@ from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Violation
 from common.music import CHANNELS, CHUNK_BYTES, SAMPLE_RATE_HZ
-from common.status import KINDS
 from gateway import planning
 from gateway.deadline import Deadline
 from gateway.encoding import FORMATS
@@ -50,6 +49,7 @@ async def generate(
             effective=request,
             seeds=[pb.Seeds(lm_seed=seeds.lm, dit_seed=seeds.dit) for seeds in order.seeds],
             warnings=[*order.warnings(), *warnings],
+            plan_seed=order.plan_seed,
         )
     )
     fraction = Fraction(order.song_count)
@@ -75,7 +75,8 @@ async def generate(
             if song_event.HasField("song"):
                 songs.append(song_event.song)
             yield song_event
-    _raise_if_all_failed(songs)
+    if len(maker.errors) == order.song_count:
+        raise maker.errors[0]
     result = _result(order, info, plan, songs)
     result.timings.update(_timings(timings, songs))
     result.timings["wall_time"] = time.monotonic() - started
@@ -140,7 +141,7 @@ async def _plan(
     request = order.request
     sampling = music_pb2.LmSampling()
     sampling.CopyFrom(request.lm.sampling)
-    sampling.seed = order.seeds[0].lm
+    sampling.seed = order.plan_seed
     job = lm_pb.PlanRequest(
         caption=request.caption,
         lyrics=planning.lyrics(request),
@@ -193,13 +194,6 @@ def _file_messages(
         )
         yield pb.GenerateMusicResponse(audio=chunk)
     yield pb.GenerateMusicResponse(song=finished.song)
-
-
-def _raise_if_all_failed(songs: list[pb.Song]) -> None:
-    if all(song.HasField("error") for song in songs):
-        first = songs[0].error
-        kind = next(kind for code, kind in KINDS.items() if code.value[0] == first.code)
-        raise AceError(kind, first.reason, first.message)
 
 
 def _result(order: Order, info: Info, plan: pb.Plan, songs: list[pb.Song]) -> pb.GenerateMusicResult:

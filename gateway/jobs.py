@@ -11,8 +11,13 @@ FIELD_NAMES = {
     "job.has_source_audio": "source_audio_id",
     "job.has_reference_audio": "reference_audio_id",
     "job.": "",
+    "sampling.": "lm.sampling.",
+    "cfg_scale": "lm.cfg_scale",
+    "negative_prompt": "lm.negative_prompt",
+    "metadata.": "",
+    "fixed.": "",
 }
-"""Our names for the fields of a `RenderJob`, by prefix; the first that fits counts."""
+"""Our names for the fields of the stages' requests, by prefix; the first that fits counts."""
 
 
 def render_job(request: pb.GenerateMusicRequest, plan: pb.Plan, song: pb.Song) -> dit_pb.RenderJob:
@@ -25,6 +30,7 @@ def render_job(request: pb.GenerateMusicRequest, plan: pb.Plan, song: pb.Song) -
         audio_codes=song.audio_codes,
         seed=song.seeds.dit_seed,
         tracks=request.tracks,
+        has_source_audio=request.HasField("source_audio_id"),
         has_reference_audio=request.HasField("reference_audio_id"),
         finish=dit_pb.Finish(
             enable_normalization=request.output.enable_normalization,
@@ -49,7 +55,7 @@ def render_job(request: pb.GenerateMusicRequest, plan: pb.Plan, song: pb.Song) -
 
 
 def in_our_words(error: AceError) -> AceError:
-    """An error about a `RenderJob`, with the fields named as in `GenerateMusicRequest`."""
+    """A stage's error about its request, with the fields named as in `GenerateMusicRequest`."""
     if error.kind is not Kind.INVALID or not error.violations:
         return error
     renamed = tuple(Violation(_our_name(item.field), item.rule, item.value) for item in error.violations)

@@ -37,9 +37,10 @@ def calls(request: pb.GenerateMusicRequest) -> Calls:
     """What to ask the language model for. `request` has its defaults filled in."""
     if request.task in WITHOUT_LM:
         return Calls(plan=False, codes=False)
+    worded = bool(request.caption.strip() or request.lyrics.strip())
     all_given = all(request.HasField(name) for name in PLANNED)
     return Calls(
-        plan=request.lm.chain_of_thought.use_cot_metas and not all_given,
+        plan=request.lm.chain_of_thought.use_cot_metas and worded and not all_given,
         codes=request.lm.thinking and not request.audio_codes,
     )
 
@@ -79,19 +80,22 @@ def combine(request: pb.GenerateMusicRequest, planned: music_pb2.SongMetadata | 
     metadata.MergeFrom(given_metadata(request))
     metadata.ClearField("genres")
     seconds, source = _duration(request, metadata)
-    metadata.duration_seconds = seconds
+    if seconds is not None:
+        metadata.duration_seconds = seconds
     return pb.Plan(metadata=metadata, lm_metadata=planned, lyrics=lyrics(request), duration_source=source)
 
 
 def _duration(
     request: pb.GenerateMusicRequest, metadata: music_pb2.SongMetadata
-) -> tuple[float, pb.DurationSource]:
+) -> tuple[float | None, pb.DurationSource]:
     if request.audio_codes:
         return len(request.audio_codes) / CODE_RATE_HZ, pb.DURATION_SOURCE_AUDIO_CODES
     if request.HasField("duration_seconds"):
         return request.duration_seconds, pb.DURATION_SOURCE_REQUEST
     if metadata.HasField("duration_seconds"):
         return metadata.duration_seconds, pb.DURATION_SOURCE_PLAN
+    if calls(request).codes:
+        return None, pb.DURATION_SOURCE_LM_CODES
     return DEFAULT_DURATION_S, pb.DURATION_SOURCE_DEFAULT
 
 

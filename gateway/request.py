@@ -2,7 +2,6 @@
 
 import math
 import re
-import uuid
 from dataclasses import dataclass
 
 from acestep.gateway.v1 import music_service_pb2 as pb
@@ -17,6 +16,7 @@ from common.music import (
     MAX_LYRICS_CHARACTERS,
     UNKNOWN_LANGUAGE,
 )
+from common.telemetry import REQUEST_ID, new_request_id
 from gateway import planning, seeds
 from gateway.encoding import FORMATS, MP3_LEVELS
 from gateway.sampling_params import check_sampling, with_defaults
@@ -24,6 +24,7 @@ from gateway.sampling_params import check_sampling, with_defaults
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{0,64}")
 NO_USER_INPUT = "NO USER INPUT"
 MAX_CFG_SCALE = 3.0
+MAX_INSTRUCTION_CHARACTERS = 512
 MAX_FADE_S = 60.0
 MIN_NORMALIZATION_DB = -60.0
 
@@ -45,7 +46,7 @@ OUTPUT_DEFAULTS = pb.OutputParams(
     fade_in_seconds=0.0,
     fade_out_seconds=0.0,
 )
-DEFAULT_MP3_BITRATE = 192_000
+DEFAULT_MP3_BITS_PER_SECOND = 192_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Order:
     request: pb.GenerateMusicRequest
     """With every default filled in."""
     seeds: tuple[seeds.SongSeeds, ...]
+    plan_seed: int
     calls: planning.Calls
 
     @property
@@ -91,7 +93,11 @@ def order(request: pb.GenerateMusicRequest) -> Order:
             "lm.chain_of_thought.use_cot_lyrics must be false: no released model rewrites lyrics this way",
         )
     effective = _effective(request)
-    return Order(effective, seeds.resolve(effective.batch), planning.calls(effective))
+    songs = seeds.resolve(effective.batch)
+    batch = effective.batch
+    fixed_plan = batch.HasField("plan_seed") and not batch.use_random_seed
+    plan_seed = batch.plan_seed if fixed_plan else songs[0].lm
+    return Order(effective, songs, plan_seed, planning.calls(effective))
 
 
 def _check_text(check: FieldChecker, request: pb.GenerateMusicRequest) -> None:
@@ -103,7 +109,7 @@ def _check_text(check: FieldChecker, request: pb.GenerateMusicRequest) -> None:
         )
     check.text("caption", request.caption, MAX_CAPTION_CHARACTERS)
     check.text("lyrics", request.lyrics, MAX_LYRICS_CHARACTERS)
-    check.text("instruction", request.instruction, MAX_CAPTION_CHARACTERS)
+    check.text("instruction", request.instruction, MAX_INSTRUCTION_CHARACTERS)
     check.text("lm.negative_prompt", request.lm.negative_prompt, MAX_CAPTION_CHARACTERS)
     if request.task not in music_pb2.Task.values():
         check.refuse("task", "must be a known task", request.task)
@@ -154,19 +160,21 @@ def _check_batch(check: FieldChecker, batch: pb.BatchParams) -> None:
         for place, seed in enumerate(given[:size]):
             check.seed(f"batch.{name}[{place}]", seed)
 
+    if batch.HasField("plan_seed"):
+        check.seed("batch.plan_seed", batch.plan_seed)
+
 
 def _check_output(check: FieldChecker, output: pb.OutputParams) -> None:
     audio_format = output.audio_format or music_pb2.AUDIO_FORMAT_FLAC
     if audio_format not in FORMATS:
         check.refuse("output.audio_format", "must be FLAC, WAV, MP3 or WAV32", audio_format)
-    if output.HasField("mp3_bitrate"):
+    if output.HasField("mp3_bits_per_second"):
+        given = output.mp3_bits_per_second
         if audio_format != music_pb2.AUDIO_FORMAT_MP3:
-            check.refuse(
-                "output.mp3_bitrate", "must be absent unless the format is MP3", output.mp3_bitrate
-            )
-        elif output.mp3_bitrate not in MP3_LEVELS:
+            check.refuse("output.mp3_bits_per_second", "must be absent unless the format is MP3", given)
+        elif given not in MP3_LEVELS:
             rates = ", ".join(str(rate) for rate in sorted(MP3_LEVELS))
-            check.refuse("output.mp3_bitrate", f"must be one of {rates}", output.mp3_bitrate)
+            check.refuse("output.mp3_bits_per_second", f"must be one of {rates}", given)
     if output.HasField("normalization_db"):
         check.within("output.normalization_db", output.normalization_db, MIN_NORMALIZATION_DB, 0.0)
     for name in ("fade_in_seconds", "fade_out_seconds"):
@@ -184,11 +192,11 @@ def _effective(request: pb.GenerateMusicRequest) -> pb.GenerateMusicRequest:
     output.MergeFrom(request.output)
     if output.audio_format == music_pb2.AUDIO_FORMAT_UNSPECIFIED:
         output.audio_format = OUTPUT_DEFAULTS.audio_format
-    if output.audio_format == music_pb2.AUDIO_FORMAT_MP3 and not output.HasField("mp3_bitrate"):
-        output.mp3_bitrate = DEFAULT_MP3_BITRATE
+    if output.audio_format == music_pb2.AUDIO_FORMAT_MP3 and not output.HasField("mp3_bits_per_second"):
+        output.mp3_bits_per_second = DEFAULT_MP3_BITS_PER_SECOND
     effective = pb.GenerateMusicRequest()
     effective.CopyFrom(request)
-    effective.request_id = request.request_id or uuid.uuid4().hex
+    effective.request_id = request.request_id or REQUEST_ID.get() or new_request_id()
     effective.task = request.task or music_pb2.TASK_TEXT2MUSIC
     if not effective.vocal_language or request.instrumental:
         effective.vocal_language = UNKNOWN_LANGUAGE

@@ -11,6 +11,7 @@ from common.errors import AceError, Kind, invalid, invalid_fields
 from common.fields import FieldChecker
 from common.interceptors import Context
 from common.music import MAX_CODES
+from common.telemetry import REQUEST_ID
 from gateway import capabilities, descriptions, generation, request
 from gateway.deadline import Deadline
 from gateway.generation import Workshop
@@ -29,6 +30,7 @@ class MusicServicer(rpc.MusicServiceServicer):
     ) -> AsyncIterator[pb.GenerateMusicResponse]:
         deadline = Deadline(context.time_remaining())
         order = await self._order(message, deadline)
+        REQUEST_ID.set(order.request.request_id)
         info = await self._workshop.stages.info()
         self._check_against(info, order)
         with self._admitted(order):
@@ -112,7 +114,7 @@ class MusicServicer(rpc.MusicServiceServicer):
         running = sum(self._running.values())
         if request_id in self._running:
             raise AceError(
-                Kind.PRECONDITION,
+                Kind.EXISTS,
                 "REQUEST_RUNNING",
                 f"request_id must not be that of a running request; received {request_id!r}",
                 field="request_id",

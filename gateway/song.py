@@ -10,12 +10,12 @@ from acestep.dit.v1 import dit_service_pb2 as dit_pb
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.music.v1 import music_pb2
-from common.errors import AceError
+from common.errors import AceError, Kind
 from common.status import CODES
 from gateway import planning
 from gateway.deadline import Deadline
 from gateway.encoding import FORMATS, SongFile
-from gateway.jobs import render_job
+from gateway.jobs import in_our_words, render_job
 from gateway.metrics import SONGS
 from gateway.progress import Fraction
 from gateway.request import Order
@@ -52,6 +52,8 @@ class SongMaker:
     settings: Settings
     deadline: Deadline
     fraction: Fraction
+    errors: dict[int, AceError] = field(default_factory=dict)
+    """Why songs failed, by song."""
     lm_turns: asyncio.Semaphore = field(init=False)
     """How many songs may be in the language model at a time."""
 
@@ -71,10 +73,10 @@ class SongMaker:
                     yield event
             async for rendered in self._render(song):
                 yield rendered
-        except AceError as error:
+        except AceError as stage_error:
+            error = self.errors[index] = in_our_words(stage_error)
             SONGS.labels(CODES[error.kind].name).inc()
-            song.error.code = CODES[error.kind].value[0]
-            song.error.reason, song.error.message = error.reason, error.message
+            song.error.CopyFrom(_song_error(error))
             yield pb.GenerateMusicResponse(song=song)
         except (asyncio.CancelledError, GeneratorExit):
             SONGS.labels("CANCELLED").inc()
@@ -114,6 +116,8 @@ class SongMaker:
                         yield queued(pb.STAGE_LM, song.song_index, event.queued)
                     elif kind == "progress":
                         yield self._codes_progress(song.song_index, event.progress)
+        if not song.audio_codes:
+            raise AceError(Kind.INTERNAL, "NO_CODES", "the language model ended before it wrote a code")
 
     def _codes_progress(self, index: int, progress: lm_pb.LmProgress) -> pb.GenerateMusicResponse:
         expected = progress.expected_token_count if progress.HasField("expected_token_count") else None
@@ -132,7 +136,7 @@ class SongMaker:
 
     async def _render(self, song: pb.Song) -> AsyncIterator[SongEvent]:
         output = self.order.request.output
-        file = SongFile(FORMATS[output.audio_format], output.mp3_bitrate)
+        file = SongFile(FORMATS[output.audio_format], output.mp3_bits_per_second)
         encoding_s = 0.0
         job = render_job(self.order.request, self.plan, song)
         call = self.stages.dit.Render(
@@ -150,9 +154,10 @@ class SongMaker:
                         encoding_s += time.monotonic() - started
                     elif kind == "started":
                         song.resolved_duration_seconds = event.started.duration_seconds
+                        song.warnings.extend(event.started.warnings)
                     elif kind == "queued":
                         yield queued(pb.STAGE_DIT, song.song_index, event.queued)
-                    elif kind == "progress":
+                    elif kind == "progress" and event.progress.phase in RENDER_PHASES:
                         yield self._render_progress(song.song_index, event.progress)
                     elif kind == "result":
                         _note_result(song, event.result)
@@ -160,7 +165,7 @@ class SongMaker:
             data = await file.finish()
         finally:
             file.discard()
-        song.audio_sha256 = hashlib.sha256(data).hexdigest()
+        song.audio_sha256 = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
         song.timings["encoding"] = encoding_s + time.monotonic() - started
         yield pb.GenerateMusicResponse(
             progress=pb.Progress(
@@ -175,6 +180,9 @@ class SongMaker:
 
     async def _render_requests(self, job: dit_pb.RenderJob) -> AsyncIterator[dit_pb.RenderRequest]:
         yield dit_pb.RenderRequest(job=job)
+        if job.has_source_audio:
+            async for chunk in self.uploads.chunks(self.order.request.source_audio_id):
+                yield dit_pb.RenderRequest(source_audio=chunk)
         if job.has_reference_audio:
             async for chunk in self.uploads.chunks(self.order.request.reference_audio_id):
                 yield dit_pb.RenderRequest(reference_audio=chunk)
@@ -183,7 +191,7 @@ class SongMaker:
         self, index: int, step: dit_pb.RenderResponse.Progress
     ) -> pb.GenerateMusicResponse:
         phase = RENDER_PHASES[step.phase]
-        done = step.step_count / step.total_step_count
+        done = step.step_count / max(1, step.total_step_count)
         return pb.GenerateMusicResponse(
             progress=pb.Progress(
                 phase=phase,
@@ -193,6 +201,20 @@ class SongMaker:
                 fraction=self.fraction.reached(phase, index, done),
             )
         )
+
+
+def _song_error(error: AceError) -> pb.SongError:
+    return pb.SongError(
+        code=CODES[error.kind].value[0],
+        reason=error.reason,
+        message=error.message,
+        retry_delay_seconds=error.retry_after_s,
+        violations=[
+            pb.SongError.FieldViolation(field=item.field, rule=item.rule, value=item.value)
+            for item in error.violations
+        ],
+        facts=error.facts,
+    )
 
 
 def _note_result(song: pb.Song, result: dit_pb.RenderResponse.Result) -> None:

@@ -105,7 +105,7 @@ def _check_code_books(lm: lm_pb.GetModelInfoResponse, dit: dit_pb.GetModelInfoRe
     for model in dit.models:
         if model.code_count != lm.code_count:
             raise AceError(
-                Kind.PRECONDITION,
+                Kind.INTERNAL,
                 "CODE_BOOK_MISMATCH",
                 f"the code book of {lm.model.name} has {lm.code_count} codes,"
                 f" that of {model.model.name} has {model.code_count}",
@@ -123,6 +123,8 @@ async def answer(stage: str, call: Awaitable[T]) -> T:
         return await call
     except grpc.aio.AioRpcError as error:
         raise stage_error(stage, error) from None
+    except asyncio.CancelledError:
+        raise _broken_off(stage) from None
 
 
 async def events(stage: str, call: Any) -> AsyncIterator[Any]:
@@ -132,8 +134,26 @@ async def events(stage: str, call: Any) -> AsyncIterator[Any]:
             yield event
     except grpc.aio.AioRpcError as error:
         raise stage_error(stage, error) from None
+    except asyncio.CancelledError:
+        raise _broken_off(stage) from None
     finally:
         call.cancel()
+
+
+def _broken_off(stage: str) -> BaseException:
+    """What a cancelled call to `stage` means.
+
+    gRPC cancels a call by itself if what it sends cannot be read, such as an upload that is gone.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        return asyncio.CancelledError()
+    return AceError(
+        Kind.INTERNAL,
+        "REQUEST_BROKE_OFF",
+        f"what the {stage} stage was to be sent could not be read",
+        stage=stage,
+    )
 
 
 def closing_events(stage: str, call: Any) -> aclosing[Any]:

@@ -1,8 +1,7 @@
-"""Uploaded audio, kept for a while on disk under the digest of its bytes."""
+"""Uploaded audio, kept for a while on disk under a name that cannot be guessed."""
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import re
 import secrets
@@ -18,9 +17,12 @@ from common.errors import AceError, Kind, invalid
 from common.music import CHUNK_BYTES, MAX_DURATION_S
 from gateway.metrics import UPLOADED_BYTES
 
-AUDIO_ID_PATTERN = re.compile(r"[0-9a-f]{64}")
+ID_BYTES = 16
+AUDIO_ID_PATTERN = re.compile(r"[0-9a-f]{32}")
 MAX_CHUNK_BYTES = 1024 * 1024
 PARTIAL_SUFFIX = ".partial"
+ABANDONED_S = 3600.0
+"""A file that arrives, and to which nothing was added for so long, is what a crash left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +43,18 @@ class Uploads:
         self.max_file_bytes = max_file_bytes
         self._max_total_bytes = max_total_bytes
         self.lifetime_s = lifetime_s
+        self._turn = asyncio.Lock()
         folder.mkdir(parents=True, exist_ok=True)
 
     async def add(self, chunks: AsyncIterator[bytes], announced_bytes: int | None) -> Upload:
         """Store a file. Raises `AceError`: INVALID if it is no audio or too large, OVERLOADED if full."""
         if announced_bytes is not None:
             self._check_size("header.byte_count", announced_bytes)
-        await asyncio.to_thread(self._make_room, announced_bytes or 0)
-        partial = self._folder / f"{secrets.token_hex(16)}{PARTIAL_SUFFIX}"
-        digest, size = hashlib.sha256(), 0
+        audio_id = secrets.token_hex(ID_BYTES)
+        partial = self._folder / f"{audio_id}{PARTIAL_SUFFIX}"
+        size = 0
         try:
-            with partial.open("wb") as file:
+            with partial.open("wb", buffering=0) as file:
                 async for chunk in chunks:
                     if len(chunk) > MAX_CHUNK_BYTES:
                         raise invalid(
@@ -59,9 +62,12 @@ class Uploads:
                         )
                     size += len(chunk)
                     self._check_size("chunk.data", size)
-                    digest.update(chunk)
-                    await asyncio.to_thread(file.write, chunk)
-            upload = await asyncio.to_thread(_inspect, partial, digest.hexdigest())
+                    async with self._turn:  # so that no two uploads take the same room
+                        await asyncio.to_thread(self._make_room, len(chunk))
+                        await asyncio.to_thread(file.write, chunk)
+            if announced_bytes not in (None, size):
+                raise invalid("header.byte_count", f"must be the file's {size} bytes", announced_bytes)
+            upload = await asyncio.to_thread(_inspect, partial, audio_id)
             partial.replace(self._folder / upload.audio_id)
             return upload
         finally:
@@ -90,8 +96,8 @@ class Uploads:
                 yield music_pb2.FileChunk(data=data)
 
     def _check_size(self, field: str, size: int) -> None:
-        if size > self.max_file_bytes:
-            raise invalid(field, f"must have at most {self.max_file_bytes} bytes in all", size)
+        if not 0 <= size <= self.max_file_bytes:
+            raise invalid(field, f"must be at most {self.max_file_bytes} bytes in all", size)
 
     def _make_room(self, size: int) -> None:
         oldest_allowed = time.time() - self.lifetime_s
@@ -99,7 +105,8 @@ class Uploads:
         for path in self._folder.iterdir():
             with contextlib.suppress(FileNotFoundError):  # another upload may have cleaned up
                 status = path.stat()
-                if status.st_mtime < oldest_allowed:
+                arriving = path.suffix == PARTIAL_SUFFIX and status.st_mtime > time.time() - ABANDONED_S
+                if status.st_mtime < oldest_allowed and not arriving:
                     path.unlink()
                 else:
                     total += status.st_size
@@ -113,7 +120,7 @@ class Uploads:
             )
 
 
-def _inspect(path: Path, digest: str) -> Upload:
+def _inspect(path: Path, audio_id: str) -> Upload:
     """Read the header alone: a small file can claim hours of audio."""
     try:
         info = soundfile.info(str(path))
@@ -125,4 +132,4 @@ def _inspect(path: Path, digest: str) -> Upload:
         raise invalid(
             "chunk.data", f"must hold at most {MAX_DURATION_S:g} s of audio", f"{info.duration:g} s"
         )
-    return Upload(digest, info.duration, info.samplerate, info.channels)
+    return Upload(audio_id, info.duration, info.samplerate, info.channels)

@@ -51,7 +51,7 @@ class Settings:
     max_rows: int = 16
     """Rows of the continuous batch; a guided request takes two."""
 
-    max_queued: int = 32
+    max_queued: int = 64
     """Requests that may wait for rows before more are refused."""
 
     max_text_tokens: int = 3500

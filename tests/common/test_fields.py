@@ -74,6 +74,23 @@ def test_a_time_signature_is_its_upper_number() -> None:
     assert refused(check) == ["timesignature must be one of 2, 3, 4, 6; received '5/4'"]
 
 
+@pytest.mark.parametrize("given", ["4/banana", "4/8", "", "/4", "44"])
+def test_a_text_that_is_no_time_signature_is_refused(given: str) -> None:
+    check = FieldChecker()
+
+    check.timesignature("timesignature", given)
+
+    assert len(refused(check)) == 1
+
+
+def test_violations_are_no_more_than_fit_a_status() -> None:
+    check = FieldChecker()
+    for place in range(300):
+        check.refuse(f"tracks[{place}]", "must be known", 99)
+
+    assert len(refused(check)) == 16
+
+
 def test_one_code_beyond_the_book_is_named_by_its_place() -> None:
     check = FieldChecker()
 

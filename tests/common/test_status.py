@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
+from acestep.errors import ServiceError
 from acestep.lm.v1 import lm_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2_grpc as rpc
 from common.errors import AceError, Kind, invalid
@@ -64,6 +65,20 @@ async def test_an_overload_says_when_to_come_again() -> None:
         assert (error.kind, error.reason) == (Kind.OVERLOADED, "QUEUE_FULL")
         assert error.retry_after_s == 2.5
         assert error.facts == {"waiting": "4"}
+
+
+async def test_an_error_carries_the_id_that_the_server_logs() -> None:
+    server = serving(
+        "localhost:0", partial(rpc.add_LmServiceServicer_to_server, Failing(KeyError())), [], 0
+    )
+    async with server as started, grpc.aio.insecure_channel(f"localhost:{started.port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            call = rpc.LmServiceStub(channel).GetModelInfo(
+                pb.GetModelInfoRequest(), metadata=(("x-request-id", "r-17"),)
+            )
+            await call
+
+    assert ServiceError.from_rpc(caught.value).request_id == "r-17"
 
 
 async def test_a_bug_is_internal_and_tells_the_client_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -56,6 +56,8 @@ class FakeLm(lm_rpc.LmServiceServicer):
         self.gate = Gate()
         self.failure: AceError | None = None
         self.down = False
+        self.request_ids: list[str] = []
+        self.seconds_left: list[float | None] = []
 
     async def GetModelInfo(self, request: Any, context: Any) -> lm_pb.GetModelInfoResponse:
         if self.down:
@@ -64,9 +66,11 @@ class FakeLm(lm_rpc.LmServiceServicer):
             model=music_pb2.ModelVersion(name="lm-fake", revision="r1"), code_count=CODE_COUNT
         )
 
-    async def _work(self, request: Any) -> None:
+    async def _work(self, request: Any, context: Any) -> None:
         """Note the request, and hold, fail or be cancelled as the test wants."""
         self.requests.append(request)
+        self.request_ids.append(dict(context.invocation_metadata())["x-request-id"])
+        self.seconds_left.append(context.time_remaining())
         try:
             await self.gate.pass_through()
             if self.failure is not None:
@@ -77,7 +81,7 @@ class FakeLm(lm_rpc.LmServiceServicer):
 
     async def Plan(self, request: lm_pb.PlanRequest, context: Any) -> AsyncIterator[lm_pb.PlanResponse]:
         yield lm_pb.PlanResponse(queued=music_pb2.QueueStatus(position=0))
-        await self._work(request)
+        await self._work(request, context)
         metadata = music_pb2.SongMetadata()
         metadata.CopyFrom(PLANNED)
         metadata.MergeFrom(request.fixed)
@@ -88,7 +92,7 @@ class FakeLm(lm_rpc.LmServiceServicer):
     async def GenerateCodes(
         self, request: lm_pb.GenerateCodesRequest, context: Any
     ) -> AsyncIterator[lm_pb.GenerateCodesResponse]:
-        await self._work(request)
+        await self._work(request, context)
         count = int(5 * request.duration_seconds) if request.HasField("duration_seconds") else 50
         codes = np.random.default_rng(request.sampling.seed).integers(0, CODE_COUNT, count).tolist()
         yield lm_pb.GenerateCodesResponse(
@@ -101,7 +105,7 @@ class FakeLm(lm_rpc.LmServiceServicer):
     async def Understand(
         self, request: lm_pb.UnderstandRequest, context: Any
     ) -> AsyncIterator[lm_pb.UnderstandResponse]:
-        await self._work(request)
+        await self._work(request, context)
         description = lm_pb.SongDescription(metadata=PLANNED, lyrics="[Verse]\nla")
         yield lm_pb.UnderstandResponse(
             result=lm_pb.UnderstandResponse.Result(description=description, usage=usage(request))
@@ -110,7 +114,7 @@ class FakeLm(lm_rpc.LmServiceServicer):
     async def CreateSample(
         self, request: lm_pb.CreateSampleRequest, context: Any
     ) -> AsyncIterator[lm_pb.CreateSampleResponse]:
-        await self._work(request)
+        await self._work(request, context)
         description = lm_pb.SongDescription(metadata=PLANNED, lyrics="[Instrumental]")
         yield lm_pb.CreateSampleResponse(
             result=lm_pb.CreateSampleResponse.Result(description=description, usage=usage(request))
@@ -119,7 +123,7 @@ class FakeLm(lm_rpc.LmServiceServicer):
     async def FormatSample(
         self, request: lm_pb.FormatSampleRequest, context: Any
     ) -> AsyncIterator[lm_pb.FormatSampleResponse]:
-        await self._work(request)
+        await self._work(request, context)
         description = lm_pb.SongDescription(metadata=PLANNED, lyrics=request.lyrics)
         yield lm_pb.FormatSampleResponse(
             result=lm_pb.FormatSampleResponse.Result(description=description, usage=usage(request))
@@ -143,6 +147,8 @@ class FakeDit(dit_rpc.DitServiceServicer):
         self.reference_bytes = 0
         self.cancelled = asyncio.Event()
         self.gate = Gate()
+        self.request_ids: list[str] = []
+        self.seconds_left: list[float | None] = []
         self.failures: dict[int, AceError] = {}
         """Errors by seed."""
 
@@ -171,6 +177,8 @@ class FakeDit(dit_rpc.DitServiceServicer):
         if job.validate_only:
             return
         self.jobs.append(job)
+        self.request_ids.append(dict(context.invocation_metadata())["x-request-id"])
+        self.seconds_left.append(context.time_remaining())
         async for message in requests:
             self.reference_bytes += len(message.reference_audio.data)
         try:

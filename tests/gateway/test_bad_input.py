@@ -49,7 +49,7 @@ BAD_FIELDS = [
     ({"lm": Lm(batch_chunk_size=0)}, "lm.batch_chunk_size", "0"),
     ({"lm": Lm(negative_prompt="x" * 513)}, "lm.negative_prompt", "513 characters"),
     ({"output": {"audio_format": 99}}, "output.audio_format", "99"),
-    ({"output": Output(mp3_bitrate=128_000)}, "output.mp3_bitrate", "128000"),
+    ({"output": Output(mp3_bits_per_second=128_000)}, "output.mp3_bits_per_second", "128000"),
     ({"output": Output(normalization_db=1.0)}, "output.normalization_db", "1"),
     ({"output": Output(fade_in_seconds=NAN)}, "output.fade_in_seconds", "nan"),
 ]

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,7 +16,7 @@ from acestep.errors import ServiceError
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from acestep.songs import SongCollector, SongFile
-from common.errors import AceError, Kind
+from common.errors import AceError, Kind, invalid
 from tests.gateway.conftest import World
 
 
@@ -206,15 +207,53 @@ async def test_one_failed_song_does_not_fail_the_others(world: World) -> None:
 
 
 async def test_if_every_song_fails_the_call_fails_with_the_reason(world: World) -> None:
-    world.dit.failures[1] = AceError(Kind.OVERLOADED, "OUT_OF_MEMORY", "no room for 600 s")
+    full = AceError(Kind.OVERLOADED, "QUEUE_FULL", "4 jobs wait", retry_after_s=7.0, queued=4)
+    world.dit.failures[1] = full
 
     with pytest.raises(ServiceError) as caught:
         await songs_of(world.client, song_request())
 
     assert (caught.value.code, caught.value.reason) == (
         grpc.StatusCode.RESOURCE_EXHAUSTED,
-        "OUT_OF_MEMORY",
+        "QUEUE_FULL",
     )
+    assert (caught.value.retry_after_s, caught.value.facts) == (7.0, {"queued": "4"})
+
+
+async def test_a_field_that_a_stage_refuses_late_is_named_as_the_caller_knows_it(world: World) -> None:
+    world.lm.failure = invalid("sampling.temperature", "must be lower", 1.5, "PROMPT_TOO_LONG")
+
+    with pytest.raises(ServiceError) as caught:
+        await songs_of(world.client, song_request(bpm=100, keyscale="C major", timesignature="4"))
+
+    assert caught.value.reason == "PROMPT_TOO_LONG"
+    assert [(item.field, item.value) for item in caught.value.violations] == [
+        ("lm.sampling.temperature", "1.5")
+    ]
+
+
+async def test_an_upload_that_vanishes_while_its_song_waits_ends_the_call(
+    world: World, tmp_path: Path
+) -> None:
+    audio = tmp_path / "reference.wav"
+    soundfile.write(audio, np.zeros(48_000), 48_000)
+    audio_id = (await world.client.upload(audio)).audio_id
+    world.lm.gate.close()
+    waiting = asyncio.create_task(songs_of(world.client, song_request(reference_audio_id=audio_id)))
+    await world.lm.gate.waiting.wait()
+
+    next(tmp_path.rglob(audio_id)).unlink()
+    world.lm.gate.open()
+
+    with pytest.raises(ServiceError) as caught:
+        await waiting
+    assert caught.value.reason == "REQUEST_BROKE_OFF"
+
+
+async def test_warnings_of_the_render_come_with_the_song(world: World) -> None:
+    (song,) = await songs_of(world.client, song_request())
+
+    assert list(song.song.warnings) == ["the song gets the length of its codes"]
 
 
 async def test_a_stage_that_breaks_is_named_and_tells_nothing_else(world: World) -> None:
@@ -239,7 +278,7 @@ async def test_a_request_id_that_is_running_is_refused(world: World) -> None:
     world.lm.gate.open()
 
     assert (caught.value.code, caught.value.reason) == (
-        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.ALREADY_EXISTS,
         "REQUEST_RUNNING",
     )
     assert await running

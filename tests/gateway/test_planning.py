@@ -65,8 +65,16 @@ def test_without_metadata_and_without_planning_codes_are_written_all_the_same() 
     plan = planning.combine(effective, None)
 
     assert planning.calls(effective) == planning.Calls(plan=False, codes=True)
-    assert plan.duration_source == pb.DURATION_SOURCE_DEFAULT
+    assert plan.duration_source == pb.DURATION_SOURCE_LM_CODES
+    assert not plan.metadata.HasField("duration_seconds")
     assert not planning.codes_metadata(effective, plan).HasField("duration_seconds")
+
+
+def test_a_request_of_codes_alone_needs_no_plan() -> None:
+    effective = request.order(pb.GenerateMusicRequest(audio_codes=[1] * 60)).request
+
+    assert planning.calls(effective) == planning.Calls(plan=False, codes=False)
+    assert planning.combine(effective, None).metadata.duration_seconds == 12.0
 
 
 def test_the_users_values_win_over_the_plans() -> None:
@@ -98,7 +106,7 @@ def test_the_planned_caption_and_language_are_left_out_if_they_are_not_wanted() 
 
 
 def test_a_request_without_any_length_gets_the_default_one() -> None:
-    plan = planning.combine(as_request({}), music_pb2.SongMetadata(bpm=100))
+    plan = planning.combine(as_request({"thinking": False}), music_pb2.SongMetadata(bpm=100))
 
     assert plan.metadata.duration_seconds == 120.0
     assert plan.duration_source == pb.DURATION_SOURCE_DEFAULT

@@ -1,5 +1,6 @@
 """Uploads: audio in chunks, kept under the digest of its bytes."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.gateway.v1 import music_service_pb2_grpc as rpc
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
-from gateway.uploads import Uploads
+from gateway.uploads import Upload, Uploads
 from tests.gateway.conftest import World
 from tests.gateway.test_generate import song_request, songs_of
 
@@ -26,11 +27,13 @@ def tone(tmp_path: Path) -> Path:
     return path
 
 
-async def test_the_same_file_has_the_same_id(world: World, tone: Path) -> None:
+async def test_an_upload_is_described_and_its_id_tells_nothing_of_its_content(
+    world: World, tone: Path
+) -> None:
     first = await world.client.upload(tone)
     again = await world.client.upload(tone)
 
-    assert first == again
+    assert first.audio_id != again.audio_id
     assert (first.duration_seconds, first.sample_rate_hertz, first.channel_count) == (1.0, 44_100, 1)
 
 
@@ -84,6 +87,28 @@ async def test_a_file_that_grows_too_large_is_cut_off(world: World) -> None:
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+@pytest.mark.parametrize("announced", [-1, 3])
+async def test_a_length_that_is_not_the_files_is_refused(world: World, announced: int) -> None:
+    header = pb.UploadAudioRequest(header=pb.UploadAudioRequest.Header(byte_count=announced))
+    chunk = pb.UploadAudioRequest(chunk=music_pb2.FileChunk(data=other_tone()))
+
+    error = await refused(world, [header, chunk])
+
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "header.byte_count" in (error.details() or "")
+
+
+async def test_uploads_that_arrive_together_share_the_room(tmp_path: Path, tone: Path) -> None:
+    uploads = Uploads(tmp_path / "kept", 10**6, max_total_bytes=200_000, lifetime_s=60.0)
+
+    outcomes = await asyncio.gather(
+        *(uploads.add(chunks(tone.read_bytes()), None) for _ in range(10)), return_exceptions=True
+    )
+
+    assert sum(path.stat().st_size for path in (tmp_path / "kept").iterdir()) <= 200_000
+    assert {type(outcome) for outcome in outcomes} == {Upload, AceError}
+
+
 async def test_chunks_without_a_header_are_refused(world: World) -> None:
     error = await refused(world, [pb.UploadAudioRequest(chunk=music_pb2.FileChunk(data=b"RIFF"))])
 
@@ -91,7 +116,7 @@ async def test_chunks_without_a_header_are_refused(world: World) -> None:
 
 
 async def test_an_id_that_names_nothing_is_not_found(world: World) -> None:
-    for audio_id in ("0" * 64, "../../etc/passwd", ""):
+    for audio_id in ("0" * 32, "../../etc/passwd", ""):
         with pytest.raises(ServiceError) as caught:
             await songs_of(world.client, song_request(reference_audio_id=audio_id))
         assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.NOT_FOUND, "AUDIO_NOT_FOUND")

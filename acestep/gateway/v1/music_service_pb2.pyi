@@ -22,6 +22,7 @@ class DurationSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DURATION_SOURCE_AUDIO_CODES: _ClassVar[DurationSource]
     DURATION_SOURCE_PLAN: _ClassVar[DurationSource]
     DURATION_SOURCE_DEFAULT: _ClassVar[DurationSource]
+    DURATION_SOURCE_LM_CODES: _ClassVar[DurationSource]
 
 class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -41,6 +42,7 @@ DURATION_SOURCE_SOURCE_AUDIO: DurationSource
 DURATION_SOURCE_AUDIO_CODES: DurationSource
 DURATION_SOURCE_PLAN: DurationSource
 DURATION_SOURCE_DEFAULT: DurationSource
+DURATION_SOURCE_LM_CODES: DurationSource
 PHASE_UNSPECIFIED: Phase
 PHASE_PLAN: Phase
 PHASE_CODES: Phase
@@ -118,36 +120,38 @@ class LmParams(_message.Message):
     def __init__(self, thinking: _Optional[bool] = ..., sampling: _Optional[_Union[_music_pb2.LmSampling, _Mapping]] = ..., cfg_scale: _Optional[float] = ..., negative_prompt: _Optional[str] = ..., chain_of_thought: _Optional[_Union[_music_pb2.ChainOfThought, _Mapping]] = ..., batch_chunk_size: _Optional[int] = ..., allow_batch: _Optional[bool] = ...) -> None: ...
 
 class BatchParams(_message.Message):
-    __slots__ = ("batch_size", "use_random_seed", "seeds", "lm_seeds", "dit_seeds")
+    __slots__ = ("batch_size", "use_random_seed", "seeds", "lm_seeds", "dit_seeds", "plan_seed")
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     USE_RANDOM_SEED_FIELD_NUMBER: _ClassVar[int]
     SEEDS_FIELD_NUMBER: _ClassVar[int]
     LM_SEEDS_FIELD_NUMBER: _ClassVar[int]
     DIT_SEEDS_FIELD_NUMBER: _ClassVar[int]
+    PLAN_SEED_FIELD_NUMBER: _ClassVar[int]
     batch_size: int
     use_random_seed: bool
     seeds: _containers.RepeatedScalarFieldContainer[int]
     lm_seeds: _containers.RepeatedScalarFieldContainer[int]
     dit_seeds: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, batch_size: _Optional[int] = ..., use_random_seed: _Optional[bool] = ..., seeds: _Optional[_Iterable[int]] = ..., lm_seeds: _Optional[_Iterable[int]] = ..., dit_seeds: _Optional[_Iterable[int]] = ...) -> None: ...
+    plan_seed: int
+    def __init__(self, batch_size: _Optional[int] = ..., use_random_seed: _Optional[bool] = ..., seeds: _Optional[_Iterable[int]] = ..., lm_seeds: _Optional[_Iterable[int]] = ..., dit_seeds: _Optional[_Iterable[int]] = ..., plan_seed: _Optional[int] = ...) -> None: ...
 
 class OutputParams(_message.Message):
-    __slots__ = ("audio_format", "mp3_bitrate", "enable_normalization", "normalization_db", "fade_in_seconds", "fade_out_seconds", "return_latents")
+    __slots__ = ("audio_format", "mp3_bits_per_second", "enable_normalization", "normalization_db", "fade_in_seconds", "fade_out_seconds", "return_latents")
     AUDIO_FORMAT_FIELD_NUMBER: _ClassVar[int]
-    MP3_BITRATE_FIELD_NUMBER: _ClassVar[int]
+    MP3_BITS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
     ENABLE_NORMALIZATION_FIELD_NUMBER: _ClassVar[int]
     NORMALIZATION_DB_FIELD_NUMBER: _ClassVar[int]
     FADE_IN_SECONDS_FIELD_NUMBER: _ClassVar[int]
     FADE_OUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     RETURN_LATENTS_FIELD_NUMBER: _ClassVar[int]
     audio_format: _music_pb2.AudioFormat
-    mp3_bitrate: int
+    mp3_bits_per_second: int
     enable_normalization: bool
     normalization_db: float
     fade_in_seconds: float
     fade_out_seconds: float
     return_latents: bool
-    def __init__(self, audio_format: _Optional[_Union[_music_pb2.AudioFormat, str]] = ..., mp3_bitrate: _Optional[int] = ..., enable_normalization: _Optional[bool] = ..., normalization_db: _Optional[float] = ..., fade_in_seconds: _Optional[float] = ..., fade_out_seconds: _Optional[float] = ..., return_latents: _Optional[bool] = ...) -> None: ...
+    def __init__(self, audio_format: _Optional[_Union[_music_pb2.AudioFormat, str]] = ..., mp3_bits_per_second: _Optional[int] = ..., enable_normalization: _Optional[bool] = ..., normalization_db: _Optional[float] = ..., fade_in_seconds: _Optional[float] = ..., fade_out_seconds: _Optional[float] = ..., return_latents: _Optional[bool] = ...) -> None: ...
 
 class GenerateMusicResponse(_message.Message):
     __slots__ = ("accepted", "queued", "plan_field", "plan", "progress", "audio_start", "audio", "song", "result")
@@ -180,16 +184,18 @@ class Seeds(_message.Message):
     def __init__(self, lm_seed: _Optional[int] = ..., dit_seed: _Optional[int] = ...) -> None: ...
 
 class Accepted(_message.Message):
-    __slots__ = ("request_id", "effective", "seeds", "warnings")
+    __slots__ = ("request_id", "effective", "seeds", "warnings", "plan_seed")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_FIELD_NUMBER: _ClassVar[int]
     SEEDS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    PLAN_SEED_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     effective: GenerateMusicRequest
     seeds: _containers.RepeatedCompositeFieldContainer[Seeds]
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, request_id: _Optional[str] = ..., effective: _Optional[_Union[GenerateMusicRequest, _Mapping]] = ..., seeds: _Optional[_Iterable[_Union[Seeds, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    plan_seed: int
+    def __init__(self, request_id: _Optional[str] = ..., effective: _Optional[_Union[GenerateMusicRequest, _Mapping]] = ..., seeds: _Optional[_Iterable[_Union[Seeds, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., plan_seed: _Optional[int] = ...) -> None: ...
 
 class Queued(_message.Message):
     __slots__ = ("stage", "song_index", "status")
@@ -210,16 +216,18 @@ class PlanField(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("metadata", "lm_metadata", "lyrics", "duration_source")
+    __slots__ = ("metadata", "lm_metadata", "lyrics", "duration_source", "lm_lyrics")
     METADATA_FIELD_NUMBER: _ClassVar[int]
     LM_METADATA_FIELD_NUMBER: _ClassVar[int]
     LYRICS_FIELD_NUMBER: _ClassVar[int]
     DURATION_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    LM_LYRICS_FIELD_NUMBER: _ClassVar[int]
     metadata: _music_pb2.SongMetadata
     lm_metadata: _music_pb2.SongMetadata
     lyrics: str
     duration_source: DurationSource
-    def __init__(self, metadata: _Optional[_Union[_music_pb2.SongMetadata, _Mapping]] = ..., lm_metadata: _Optional[_Union[_music_pb2.SongMetadata, _Mapping]] = ..., lyrics: _Optional[str] = ..., duration_source: _Optional[_Union[DurationSource, str]] = ...) -> None: ...
+    lm_lyrics: str
+    def __init__(self, metadata: _Optional[_Union[_music_pb2.SongMetadata, _Mapping]] = ..., lm_metadata: _Optional[_Union[_music_pb2.SongMetadata, _Mapping]] = ..., lyrics: _Optional[str] = ..., duration_source: _Optional[_Union[DurationSource, str]] = ..., lm_lyrics: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("phase", "song_index", "step_count", "total_step_count", "fraction", "tokens_per_second", "estimated_remaining_seconds")
@@ -266,7 +274,7 @@ class AudioChunk(_message.Message):
     def __init__(self, song_index: _Optional[int] = ..., offset_bytes: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Song(_message.Message):
-    __slots__ = ("song_index", "seeds", "audio_codes", "requested_duration_seconds", "resolved_duration_seconds", "actual_duration_seconds", "audio_sha256", "peak_before_normalization", "silent", "latents", "timings", "error")
+    __slots__ = ("song_index", "seeds", "audio_codes", "requested_duration_seconds", "resolved_duration_seconds", "actual_duration_seconds", "audio_sha256", "peak_before_normalization", "silent", "latents", "timings", "error", "warnings")
     class TimingsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -286,6 +294,7 @@ class Song(_message.Message):
     LATENTS_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     song_index: int
     seeds: Seeds
     audio_codes: _containers.RepeatedScalarFieldContainer[int]
@@ -298,17 +307,40 @@ class Song(_message.Message):
     latents: _music_pb2.Latents
     timings: _containers.ScalarMap[str, float]
     error: SongError
-    def __init__(self, song_index: _Optional[int] = ..., seeds: _Optional[_Union[Seeds, _Mapping]] = ..., audio_codes: _Optional[_Iterable[int]] = ..., requested_duration_seconds: _Optional[float] = ..., resolved_duration_seconds: _Optional[float] = ..., actual_duration_seconds: _Optional[float] = ..., audio_sha256: _Optional[str] = ..., peak_before_normalization: _Optional[float] = ..., silent: _Optional[bool] = ..., latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., timings: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[SongError, _Mapping]] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, song_index: _Optional[int] = ..., seeds: _Optional[_Union[Seeds, _Mapping]] = ..., audio_codes: _Optional[_Iterable[int]] = ..., requested_duration_seconds: _Optional[float] = ..., resolved_duration_seconds: _Optional[float] = ..., actual_duration_seconds: _Optional[float] = ..., audio_sha256: _Optional[str] = ..., peak_before_normalization: _Optional[float] = ..., silent: _Optional[bool] = ..., latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., timings: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[SongError, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SongError(_message.Message):
-    __slots__ = ("code", "reason", "message")
+    __slots__ = ("code", "reason", "message", "retry_delay_seconds", "violations", "facts")
+    class FieldViolation(_message.Message):
+        __slots__ = ("field", "rule", "value")
+        FIELD_FIELD_NUMBER: _ClassVar[int]
+        RULE_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        field: str
+        rule: str
+        value: str
+        def __init__(self, field: _Optional[str] = ..., rule: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class FactsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     CODE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_DELAY_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    VIOLATIONS_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
     code: int
     reason: str
     message: str
-    def __init__(self, code: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    retry_delay_seconds: float
+    violations: _containers.RepeatedCompositeFieldContainer[SongError.FieldViolation]
+    facts: _containers.ScalarMap[str, str]
+    def __init__(self, code: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., retry_delay_seconds: _Optional[float] = ..., violations: _Optional[_Iterable[_Union[SongError.FieldViolation, _Mapping]]] = ..., facts: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class GenerateMusicResult(_message.Message):
     __slots__ = ("request_id", "plan", "succeeded_count", "failed_count", "timings", "dit_model", "lm_model", "vae", "text_encoder", "server_version")
@@ -515,7 +547,7 @@ class GetCapabilitiesResponse(_message.Message):
         max_inference_steps: int
         def __init__(self, model: _Optional[_Union[_music_pb2.ModelVersion, _Mapping]] = ..., is_turbo: _Optional[bool] = ..., tasks: _Optional[_Iterable[_Union[_music_pb2.Task, str]]] = ..., defaults: _Optional[_Union[_music_pb2.DiffusionParams, _Mapping]] = ..., max_inference_steps: _Optional[int] = ...) -> None: ...
     class Limits(_message.Message):
-        __slots__ = ("max_caption_characters", "max_lyrics_characters", "min_duration_seconds", "max_duration_seconds", "min_bpm", "max_bpm", "max_batch_size", "max_upload_bytes", "upload_lifetime_seconds")
+        __slots__ = ("max_caption_characters", "max_lyrics_characters", "min_duration_seconds", "max_duration_seconds", "min_bpm", "max_bpm", "max_batch_size", "max_upload_bytes", "upload_lifetime_seconds", "max_upload_seconds", "max_instruction_characters", "max_audio_code_count")
         MAX_CAPTION_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
         MAX_LYRICS_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
         MIN_DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
@@ -525,6 +557,9 @@ class GetCapabilitiesResponse(_message.Message):
         MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
         MAX_UPLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
         UPLOAD_LIFETIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
+        MAX_UPLOAD_SECONDS_FIELD_NUMBER: _ClassVar[int]
+        MAX_INSTRUCTION_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
+        MAX_AUDIO_CODE_COUNT_FIELD_NUMBER: _ClassVar[int]
         max_caption_characters: int
         max_lyrics_characters: int
         min_duration_seconds: float
@@ -534,7 +569,10 @@ class GetCapabilitiesResponse(_message.Message):
         max_batch_size: int
         max_upload_bytes: int
         upload_lifetime_seconds: float
-        def __init__(self, max_caption_characters: _Optional[int] = ..., max_lyrics_characters: _Optional[int] = ..., min_duration_seconds: _Optional[float] = ..., max_duration_seconds: _Optional[float] = ..., min_bpm: _Optional[int] = ..., max_bpm: _Optional[int] = ..., max_batch_size: _Optional[int] = ..., max_upload_bytes: _Optional[int] = ..., upload_lifetime_seconds: _Optional[float] = ...) -> None: ...
+        max_upload_seconds: float
+        max_instruction_characters: int
+        max_audio_code_count: int
+        def __init__(self, max_caption_characters: _Optional[int] = ..., max_lyrics_characters: _Optional[int] = ..., min_duration_seconds: _Optional[float] = ..., max_duration_seconds: _Optional[float] = ..., min_bpm: _Optional[int] = ..., max_bpm: _Optional[int] = ..., max_batch_size: _Optional[int] = ..., max_upload_bytes: _Optional[int] = ..., upload_lifetime_seconds: _Optional[float] = ..., max_upload_seconds: _Optional[float] = ..., max_instruction_characters: _Optional[int] = ..., max_audio_code_count: _Optional[int] = ...) -> None: ...
     DIT_MODELS_FIELD_NUMBER: _ClassVar[int]
     LM_MODELS_FIELD_NUMBER: _ClassVar[int]
     CODE_COUNT_FIELD_NUMBER: _ClassVar[int]

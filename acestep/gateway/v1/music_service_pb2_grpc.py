@@ -35,12 +35,13 @@ class MusicServiceStub:
     for a bad field, `google.rpc.BadRequest`:
 
     INVALID_ARGUMENT     a field is out of its range; the same request can never succeed
+    ALREADY_EXISTS       a request with the same id is running
     NOT_FOUND            a model or an uploaded audio that is not here
     FAILED_PRECONDITION  a task that the named model cannot do
     RESOURCE_EXHAUSTED   a queue is full, or a quota; `RetryInfo` says when to come again
     UNAVAILABLE          a stage is loading, draining or gone; safe to retry
     UNIMPLEMENTED        a part of this contract that this version does not offer yet
-    DEADLINE_EXCEEDED    the caller's deadline passed
+    DEADLINE_EXCEEDED    the caller's deadline passed, or a stage took longer than it may
     """
 
     def __init__(self, channel):
@@ -91,12 +92,13 @@ class MusicServiceServicer:
     for a bad field, `google.rpc.BadRequest`:
 
     INVALID_ARGUMENT     a field is out of its range; the same request can never succeed
+    ALREADY_EXISTS       a request with the same id is running
     NOT_FOUND            a model or an uploaded audio that is not here
     FAILED_PRECONDITION  a task that the named model cannot do
     RESOURCE_EXHAUSTED   a queue is full, or a quota; `RetryInfo` says when to come again
     UNAVAILABLE          a stage is loading, draining or gone; safe to retry
     UNIMPLEMENTED        a part of this contract that this version does not offer yet
-    DEADLINE_EXCEEDED    the caller's deadline passed
+    DEADLINE_EXCEEDED    the caller's deadline passed, or a stage took longer than it may
     """
 
     def GenerateMusic(self, request, context):
@@ -195,12 +197,13 @@ class MusicService:
     for a bad field, `google.rpc.BadRequest`:
 
     INVALID_ARGUMENT     a field is out of its range; the same request can never succeed
+    ALREADY_EXISTS       a request with the same id is running
     NOT_FOUND            a model or an uploaded audio that is not here
     FAILED_PRECONDITION  a task that the named model cannot do
     RESOURCE_EXHAUSTED   a queue is full, or a quota; `RetryInfo` says when to come again
     UNAVAILABLE          a stage is loading, draining or gone; safe to retry
     UNIMPLEMENTED        a part of this contract that this version does not offer yet
-    DEADLINE_EXCEEDED    the caller's deadline passed
+    DEADLINE_EXCEEDED    the caller's deadline passed, or a stage took longer than it may
     """
 
     @staticmethod
