@@ -1,7 +1,5 @@
 """`acestep-serve capabilities`: what the running system offers."""
 
-from rich.table import Table
-
 from acestep.client import connect
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
@@ -23,21 +21,17 @@ def capabilities(address: Address = DEFAULT_ADDRESS, as_json: AsJson = False) ->
 
 
 def _show(offered: pb.GetCapabilitiesResponse) -> None:
-    table = Table("model", "revision", "tasks", "steps", "shift", "guidance")
     for model in offered.dit_models:
         tasks = ", ".join(music_pb2.Task.Name(task).removeprefix("TASK_").lower() for task in model.tasks)
         defaults = model.defaults
-        table.add_row(
-            model.model.name,
-            model.model.revision[:23],
-            tasks,
-            f"{defaults.inference_steps} of {model.max_inference_steps}",
-            f"{defaults.shift:g}",
-            f"{defaults.guidance_scale:g}",
+        out.print(
+            f"[bold]{model.model.name}[/]  {tasks}\n"
+            f"  {defaults.inference_steps} steps (at most {model.max_inference_steps}),"
+            f" shift {defaults.shift:g}, guidance {defaults.guidance_scale:g}\n"
+            f"  revision {model.model.revision}"
         )
     for lm_model in offered.lm_models:
-        table.add_row(lm_model.name, lm_model.revision[:23], "plan, codes, describe", "", "", "")
-    out.print(table)
+        out.print(f"[bold]{lm_model.name}[/]  plan, codes, descriptions\n  revision {lm_model.revision}")
     formats = (
         music_pb2.AudioFormat.Name(audio_format).removeprefix("AUDIO_FORMAT_").lower()
         for audio_format in offered.audio_formats

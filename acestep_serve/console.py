@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Annotated, Any
 
 import grpc
@@ -13,6 +14,7 @@ from google.protobuf.message import Message
 from rich.console import Console
 from rich.markup import escape
 
+from acestep.client import Client
 from acestep.errors import ServiceError
 
 out = Console(soft_wrap=True, highlight=False)
@@ -56,7 +58,7 @@ def run(work: Coroutine[Any, Any, None], address: str) -> None:
     except ServiceError as error:
         print_error(error, address)
         raise typer.Exit(EXIT_CODES.get(error.code, EXIT_FAILED)) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError) as error:  # a file of the user's, most often
         err.print(f"[red]{escape(str(error))}[/]")
         raise typer.Exit(EXIT_FAILED) from None
 
@@ -65,6 +67,19 @@ async def _cancelled_by_sigterm(work: Coroutine[Any, Any, None]) -> None:
     task = asyncio.ensure_future(work)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     await task
+
+
+async def upload(client: Client, option: str, path: Path, timeout_s: float | None) -> str:
+    """Upload the file of `option`; its id. Raises `ValueError` that names both if it is refused."""
+    try:
+        return (await client.upload(path, timeout_s)).audio_id
+    except OSError as error:
+        raise ValueError(f"{option} {path}: {error.strerror}") from None
+    except ServiceError as error:
+        if error.code is not grpc.StatusCode.INVALID_ARGUMENT:
+            raise
+        complaint = "; ".join(f"{item.rule}; received {item.value}" for item in error.violations)
+        raise ValueError(f"{option} {path}: {complaint}") from None
 
 
 def print_error(error: ServiceError, address: str) -> None:

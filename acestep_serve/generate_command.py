@@ -1,17 +1,16 @@
 """`acestep-serve generate`: songs from text, into files."""
 
-import json
-import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from google.protobuf.json_format import ParseDict, ParseError
 from rich.markup import escape
 
 from acestep.client import Client, connect
 from acestep.gateway.v1 import music_service_pb2 as pb
-from acestep.songs import SongCollector, SongFile
-from acestep_serve import picture as pictures
+from acestep.songs import SongCollector
 from acestep_serve.console import (
     DEFAULT_ADDRESS,
     EXIT_FAILED,
@@ -23,102 +22,116 @@ from acestep_serve.console import (
     out,
     print_json,
     run,
+    upload,
 )
 from acestep_serve.live import LiveGeneration
 from acestep_serve.options import with_options
+from acestep_serve.sidecar import Sidecar, read_request
 from acestep_serve.song_options import SONG_OPTIONS, song_request
-
-MAX_NAME_CHARACTERS = 40
 
 
 @with_options(SONG_OPTIONS)
 def generate(
     *,
+    like: Annotated[Path | None, typer.Option(help="Make the song of this .json again.")] = None,
     lyrics_file: Annotated[Path | None, typer.Option(help="Read the lyrics from this file.")] = None,
     reference_audio: Annotated[Path | None, typer.Option(help="Audio whose timbre to follow.")] = None,
     src_audio: Annotated[Path | None, typer.Option(help="Audio to work on.")] = None,
-    output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Where the files go.")] = Path(
-        "out"
-    ),
+    output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Where files go.")] = Path("out"),
     picture: Annotated[bool, typer.Option(help="Draw each song beside its file.")] = False,
     address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
     as_json: AsJson = False,
     **given: Any,
 ) -> None:
-    """Make songs. Each file gets a .json beside it with all that is needed to make it again."""
-    request = song_request(given)
-    if lyrics_file is not None:
-        request.lyrics = lyrics_file.read_text()
+    """Make songs.
+
+    Beside each file lies a .json with its seeds, codes, plan and models; --like makes the song of
+    one again, and other options change it.
+    """
+    request = _request(given, like, lyrics_file)
+    files = {"reference_audio": reference_audio, "src_audio": src_audio}
 
     async def work() -> None:
+        output_dir.mkdir(parents=True, exist_ok=True)  # before the work, not after it
         async with connect(address) as client:
-            if reference_audio is not None:
-                request.reference_audio_id = (await client.upload(reference_audio)).audio_id
-            if src_audio is not None:
-                request.source_audio_id = (await client.upload(src_audio)).audio_id
+            await _send_files(client, request, files, timeout)
             made = await _make(client, request, output_dir, picture, timeout)
         _report(made, as_json)
 
     run(work(), address)
 
 
+def _request(given: dict[str, Any], like: Path | None, lyrics_file: Path | None) -> pb.GenerateMusicRequest:
+    request = song_request(given)
+    try:
+        if lyrics_file is not None:
+            if request.lyrics:
+                raise typer.BadParameter("give --lyrics or --lyrics-file, not both")
+            request.lyrics = lyrics_file.read_text(encoding="utf-8")
+        if like is not None:
+            again = ParseDict(read_request(like), pb.GenerateMusicRequest())
+            if given["seed"] is not None or given["seeds"] is not None:
+                again.ClearField("batch")
+            again.MergeFrom(request)
+            return again
+    except (OSError, UnicodeDecodeError, ParseError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from None
+    return request
+
+
+async def _send_files(
+    client: Client, request: pb.GenerateMusicRequest, files: dict[str, Path | None], timeout_s: float | None
+) -> None:
+    if (reference := files["reference_audio"]) is not None:
+        request.reference_audio_id = await upload(client, "--reference-audio", reference, timeout_s)
+    if (source := files["src_audio"]) is not None:
+        request.source_audio_id = await upload(client, "--src-audio", source, timeout_s)
+
+
+@dataclass(slots=True)
 class _Made:
     """What came of a generation."""
 
-    def __init__(self) -> None:
-        self.accepted = pb.Accepted()
-        self.result = pb.GenerateMusicResult()
-        self.songs: list[dict[str, Any]] = []
+    accepted: pb.Accepted = field(default_factory=pb.Accepted)
+    result: pb.GenerateMusicResult = field(default_factory=pb.GenerateMusicResult)
+    songs: list[dict[str, Any]] = field(default_factory=list)
 
 
 async def _make(
     client: Client, request: pb.GenerateMusicRequest, folder: Path, picture: bool, timeout_s: float | None
 ) -> _Made:
-    made, collector = _Made(), SongCollector()
+    made, collector, plan = _Made(), SongCollector(), pb.Plan()
+    sidecars: list[Sidecar] = []
     with LiveGeneration(err) as live:
         async for event in client.generate(request, timeout_s):
             live.show(event)
-            if event.HasField("accepted"):
-                made.accepted = event.accepted
-            elif event.HasField("result"):
-                made.result = event.result
-            elif (file := collector.add(event)) is not None:
-                made.songs.append(_save(file, folder, made.accepted, picture))
+            match event.WhichOneof("event"):
+                case "accepted":
+                    made.accepted = event.accepted
+                case "plan":
+                    plan = event.plan
+                case "result":
+                    made.result = event.result
+                case _ if (file := collector.add(event)) is not None:
+                    made.songs.append(as_dict(file.song))
+                    if not file.song.HasField("error"):
+                        sidecars.append(Sidecar.save(folder, file, made.accepted, plan))
+                        made.songs[-1]["path"] = str(sidecars[-1].audio)
+    for sidecar in sidecars:
+        sidecar.complete(made.result)
+        if picture:
+            _draw(sidecar.audio)
     return made
 
 
-def _save(file: SongFile, folder: Path, accepted: pb.Accepted, picture: bool) -> dict[str, Any]:
-    song = as_dict(file.song)
-    if file.song.HasField("error"):
-        return song
-    folder.mkdir(parents=True, exist_ok=True)
-    path = _free_path(folder, _name(accepted.effective, file.song), file.suffix)
-    path.write_bytes(file.data)
-    song["path"] = str(path)
-    if picture:
-        song["picture"] = str(path.with_suffix(".png"))
-        pictures.draw(path, path.with_suffix(".png"), path.stem)
-    path.with_suffix(".json").write_text(_sidecar(song, accepted))
-    return song
-
-
-def _sidecar(song: dict[str, Any], accepted: pb.Accepted) -> str:
-    return json.dumps({"song": song, "request": as_dict(accepted.effective)}, ensure_ascii=False, indent=2)
-
-
-def _name(request: pb.GenerateMusicRequest, song: pb.Song) -> str:
-    words = re.sub(r"[\W_]+", "-", request.caption.lower()).strip("-")
-    return f"{words[:MAX_NAME_CHARACTERS].strip('-') or 'song'}-{song.seeds.dit_seed}"
-
-
-def _free_path(folder: Path, name: str, suffix: str) -> Path:
-    """A path whose files do not exist yet: nothing made before is overwritten."""
-    stem, count = name, 1
-    while any((folder / f"{stem}{taken}").exists() for taken in (suffix, ".json", ".png")):
-        count += 1
-        stem = f"{name}-{count}"
-    return folder / f"{stem}{suffix}"
+def _draw(audio: Path) -> None:
+    try:
+        from acestep_serve import picture  # noqa: PLC0415 - needs matplotlib, which is an extra
+    except ModuleNotFoundError as error:
+        err.print(f"[yellow]no picture: it needs {error.name}; install acestep-serve\\[picture][/]")
+    else:
+        picture.draw(audio, audio.with_suffix(".png"), audio.stem)
 
 
 def _report(made: _Made, as_json: bool) -> None:
@@ -126,13 +139,7 @@ def _report(made: _Made, as_json: bool) -> None:
         print_json({"songs": made.songs, "result": as_dict(made.result)})
     else:
         for song in made.songs:
-            if "error" in song:
-                err.print(
-                    f"[red]song {song.get('song_index', 0) + 1} failed:[/] {song['error']['message']}"
-                )
-            else:
-                seconds = song["actual_duration_seconds"]
-                out.print(f"{escape(song['path'])}  {seconds:g} s, seed {song['seeds']['dit_seed']}")
+            _report_song(song)
         timings = made.result.timings
         err.print(
             f"language model {timings['lm_total_time']:.1f} s, diffusion and decoding"
@@ -140,3 +147,14 @@ def _report(made: _Made, as_json: bool) -> None:
         )
     if made.result.failed_count:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _report_song(song: dict[str, Any]) -> None:
+    if "error" in song:
+        err.print(f"[red]song {song['song_index'] + 1} failed:[/] {escape(song['error']['message'])}")
+        return
+    for warning in song["warnings"]:
+        err.print(f"[yellow]note:[/] {escape(warning)}")
+    out.print(
+        f"{escape(song['path'])}  {song['actual_duration_seconds']:g} s, seed {song['seeds']['dit_seed']}"
+    )

@@ -1,18 +1,18 @@
-"""A picture of a song: its waveform above its spectrogram."""
+"""A picture of a song: its waveform above its spectrogram. Needs matplotlib (the `picture` extra)."""
 
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import soundfile
 
+matplotlib.use("Agg")
+
+from matplotlib import pyplot
+
 
 def draw(audio: Path, picture: Path, title: str) -> None:
-    """Write a PNG for the audio file. Needs matplotlib (the `picture` extra)."""
-    import matplotlib  # noqa: PLC0415 - an extra; a second to import
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
-
+    """Write a PNG for the audio file."""
     samples, rate = soundfile.read(audio, dtype="float32", always_2d=True)
     mono = samples.mean(axis=1)
     figure, (wave, spectrum) = pyplot.subplots(

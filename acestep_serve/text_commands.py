@@ -19,6 +19,7 @@ from acestep_serve.console import (
     out,
     print_json,
     run,
+    upload,
 )
 from acestep_serve.options import SAMPLING_OPTIONS, Option, fill, parse_codes, with_options
 
@@ -60,7 +61,7 @@ def understand(
     async def work() -> None:
         async with connect(address) as client:
             if audio is not None:
-                request.audio_id = (await client.upload(audio)).audio_id
+                request.audio_id = await upload(client, "--audio", audio, timeout)
             await _show(client.understand(request, timeout), as_json)
 
     run(work(), address)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import grpc
@@ -17,16 +18,18 @@ from common.telemetry import CALL_SECONDS, CALLS_RUNNING, REQUEST_ID, REQUEST_ID
 
 logger = logging.getLogger(__name__)
 
-READER_PATIENCE_S = 60.0
-
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Answers an `AceError` with its status, and anything unforeseen with a bare INTERNAL.
 
-    Streaming methods must be async generators.
+    Streaming methods must be async generators. One is cancelled if its client does not take a
+    message for `reader_patience_s`: what it asked for holds memory and a place in a queue.
     """
+
+    def __init__(self, reader_patience_s: float) -> None:
+        self._reader_patience_s = reader_patience_s
 
     async def intercept_service(
         self,
@@ -40,7 +43,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or not handler_call_details.method.startswith("/acestep."):
             return handler
         arity = f"{_arity(handler.request_streaming)}_{_arity(handler.response_streaming)}"
-        guard = _guard_stream if handler.response_streaming else _guard_unary
+        guard = (
+            partial(_guard_stream, self._reader_patience_s) if handler.response_streaming else _guard_unary
+        )
         make = getattr(grpc, f"{arity}_rpc_method_handler")
         guarded: grpc.RpcMethodHandler[Any, Any] = make(
             guard(getattr(handler, arity), handler_call_details.method),
@@ -62,25 +67,22 @@ def _guard_unary(method: Callable[..., Awaitable[Any]], name: str) -> Any:
     return guarded
 
 
-def _guard_stream(method: Callable[..., AsyncGenerator[Any, None]], name: str) -> Any:
+def _guard_stream(patience_s: float, method: Callable[..., AsyncGenerator[Any, None]], name: str) -> Any:
     async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
         async with _answering(context, name), aclosing(method(request, context)) as responses:
             async for response in responses:
-                with _patience():
+                with _patience(patience_s):
                     yield response
 
     return guarded
 
 
 @contextmanager
-def _patience() -> Iterator[None]:
-    """Cancel the call if its client does not take a message for `READER_PATIENCE_S`.
-
-    What it asked for holds memory and a place in a queue for as long as it does not read.
-    """
+def _patience(seconds: float) -> Iterator[None]:
+    """Cancel the current call if the block takes longer."""
     task = asyncio.current_task()
     assert task is not None
-    timer = asyncio.get_running_loop().call_later(READER_PATIENCE_S, task.cancel)
+    timer = asyncio.get_running_loop().call_later(seconds, task.cancel)
     try:
         yield
     finally:

@@ -67,14 +67,16 @@ async def serving(
     register: Callable[[grpc.aio.Server], None],
     service_names: Sequence[str],
     grace_s: float = 30.0,
+    reader_patience_s: float = 60.0,
 ) -> AsyncIterator[Server]:
     """Serve inside the block; port 0 asks for a free one.
 
     Health is NOT_SERVING until `Server.welcome`, liveness is SERVING at once. On leaving,
-    health turns NOT_SERVING first, then calls in flight get `grace_s` seconds to finish.
+    health turns NOT_SERVING first, then calls in flight get `grace_s` seconds to finish. A stream
+    whose client takes no message for `reader_patience_s` is cancelled.
     Raises `OSError` if the address cannot be bound.
     """
-    server = grpc.aio.server(interceptors=[CallInterceptor()], options=SERVER_OPTIONS)
+    server = grpc.aio.server(interceptors=[CallInterceptor(reader_patience_s)], options=SERVER_OPTIONS)
     register(server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

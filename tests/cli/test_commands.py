@@ -41,13 +41,39 @@ async def test_generate_writes_songs_and_all_that_makes_them_again(world: World,
     sidecar = json.loads((tmp_path / "out/slow-piano-4.json").read_text())
     assert sidecar["request"]["diffusion"]["shift"] == 3.0
     assert sidecar["song"]["seeds"] == {"lm_seed": "4", "dit_seed": "4"}
+    assert sidecar["plan"]["metadata"]["bpm"] == 120
+    assert sidecar["result"]["dit_model"] == {"name": "dit-fake", "revision": "r2"}
+
+
+async def test_a_song_is_made_again_from_its_json_without_the_language_model(
+    world: World, tmp_path: Path
+) -> None:
+    options = ("--duration", "10", "--seeds", "3,0", "--batch-size", "2", "--audio-format", "wav")
+    await run(world, "generate", "--caption", "Slow piano!", *options, cwd=tmp_path)
+    asked = len(world.lm.requests)
+
+    code, _, err = await run(world, "generate", "--like", "out/slow-piano-0.json", "-o", "b", cwd=tmp_path)
+
+    assert code == 0, err
+    assert len(world.lm.requests) == asked
+    (again,) = (tmp_path / "b").glob("*.wav")
+    assert again.read_bytes() == (tmp_path / "out/slow-piano-0.wav").read_bytes()
+    first, second = (job for job in world.dit.jobs if job.seed == 0)
+    assert second == first
 
 
 async def test_nothing_that_was_made_is_overwritten(world: World, tmp_path: Path) -> None:
     for _ in range(2):
         await run(world, "generate", "--caption", "x", "--duration", "10", "--seed", "1", cwd=tmp_path)
 
-    assert {path.name for path in (tmp_path / "out").glob("*.flac")} == {"x-1.flac", "x-1-2.flac"}
+    await run(
+        world, "generate", "--caption", "x", "--duration", "10", "--seed", "1", "--audio-format", "wav",
+        cwd=tmp_path,
+    )  # fmt: skip
+
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "x-1.flac", "x-1.json", "x-1-2.flac", "x-1-2.json", "x-1-3.wav", "x-1-3.json",
+    }  # fmt: skip
 
 
 async def test_json_output_is_one_object_on_standard_output(world: World, tmp_path: Path) -> None:
@@ -97,3 +123,29 @@ async def test_capabilities_are_a_table(world: World, tmp_path: Path) -> None:
     assert code == 0, err
     assert "dit-fake" in out
     assert "text2music" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--lyrics-file", "nofile"), "nofile"),
+        (("--lyrics-file", "latin.txt"), "utf-8"),
+        (("--lyrics", "la", "--lyrics-file", "latin.txt"), "not both"),
+        (("--like", "latin.txt"), "utf-8"),
+        (("--reference-audio", "nofile.wav"), "--reference-audio nofile.wav"),
+        (("--reference-audio", "latin.txt"), "--reference-audio latin.txt: must be an audio file"),
+        (("--output-dir", "latin.txt"), "latin.txt"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+async def test_a_file_that_cannot_be_used_is_named_before_any_work(
+    world: World, tmp_path: Path, arguments: tuple[str, ...], complaint: str
+) -> None:
+    (tmp_path / "latin.txt").write_bytes("naïve".encode("latin-1"))
+
+    code, _, err = await run(world, "generate", "--caption", "x", *arguments, cwd=tmp_path)
+
+    assert code in (1, 2)
+    assert complaint in err
+    assert "Traceback" not in err
+    assert not world.lm.requests

@@ -102,3 +102,31 @@ async def test_health_turns_serving_when_welcome_and_liveness_is_serving_through
 
 async def asked(address: str, name: str) -> bool:
     return await asyncio.to_thread(is_serving, address, name)
+
+
+class Endless(rpc.LmServiceServicer):
+    """Sends more than any buffer holds, until it is ended."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def Plan(self, request: pb.PlanRequest, context: Any) -> AsyncIterator[pb.PlanResponse]:
+        try:
+            while True:
+                yield pb.PlanResponse(field=pb.PlanField(value="x" * 256 * 1024))
+        finally:
+            self.ended.set()
+
+
+async def test_a_client_that_stops_reading_loses_its_call() -> None:
+    servicer = Endless()
+    register = partial(rpc.add_LmServiceServicer_to_server, servicer)
+    async with (
+        serving("localhost:0", register, [], grace_s=0, reader_patience_s=0.2) as server,
+        grpc.aio.insecure_channel(f"localhost:{server.port}") as channel,
+    ):
+        call = rpc.LmServiceStub(channel).Plan(pb.PlanRequest())
+        await call.read()
+
+        async with asyncio.timeout(10):
+            await servicer.ended.wait()
