@@ -1,6 +1,6 @@
 """The options of `acestep-serve generate`: upstream's parameter names, and where each one goes.
 
-Source: spec inference_api.md, `GenerationParams` and `GenerationConfig`.
+Source: the published inference API, `GenerationParams` and `GenerationConfig`.
 """
 
 from collections.abc import Mapping

@@ -20,7 +20,7 @@ MAX_CODES = int(MAX_DURATION_S) * CODE_RATE_HZ
 MAX_SEED = 2**63 - 1
 
 CHUNK_BYTES = 256 * 1024
-"""Size of audio messages; the fastest on a loopback stream of 16 KiB to 3 MiB (spec anchors.md D19)."""
+"""Size of audio messages; the fastest on a loopback stream of 16 KiB to 3 MiB."""
 
 INSTRUMENTAL_LYRICS = "[Instrumental]"
 UNKNOWN_LANGUAGE = "unknown"

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from acestep.gateway.v1 import music_service_pb2 as pb
 
-# Shares of a song's time. On a GPU the language model takes most of it (spec anchors.md C4).
+# Shares of a song's time. On a GPU the language model takes most of it.
 PLAN_SHARE = 0.05
 SONG_SHARES = {
     pb.PHASE_CODES: 0.60,
