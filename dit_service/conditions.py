@@ -40,15 +40,34 @@ def sequence(networks: DitNetworks, text: Tensor, lyrics: Tensor, timbre: Tensor
     return torch.cat([sung, timbre, conditioner.text_projector(text.to(networks.dtype))], dim=1)
 
 
-def context(networks: DitNetworks, source: Tensor) -> Tensor:
-    """`source` latents `[1, frames, channels]` with a mask that lets the model change all of them."""
-    return torch.cat([source, torch.ones_like(source)], dim=-1).to(networks.dtype)
+def context(networks: DitNetworks, source: Tensor, regions: Sequence[slice] = ()) -> Tensor:
+    """`source` latents `[1, frames, channels]` with a mask of where the model may change them.
+
+    `regions` are in frames; none means everywhere.
+    """
+    mask = torch.zeros_like(source) if regions else torch.ones_like(source)
+    for region in regions:
+        mask[:, region] = 1
+    return torch.cat([source, mask], dim=-1).to(networks.dtype)
+
+
+def silenced(networks: DitNetworks, source: Tensor, regions: Sequence[slice]) -> Tensor:
+    """`source` latents `[1, frames, channels]` with silence in `regions`, given in frames."""
+    silent = source.clone()
+    for region in regions:
+        silent[:, region] = networks.silence[:, region]
+    return silent
+
+
+def lengthened(networks: DitNetworks, latents: Tensor, frames: int, lead: int = 0) -> Tensor:
+    """`latents` `[1, some, channels]` with `lead` frames of silence before, and after up to `frames`."""
+    tail = networks.silence[:, : frames - lead - latents.shape[1]]
+    return torch.cat([networks.silence[:, :lead], latents, tail], dim=1)
 
 
 def hint(networks: DitNetworks, codes: Sequence[int], frames: int) -> Tensor:
     """The latents that `codes` stand for, `[1, frames, channels]` float32; silence after their end."""
-    latents = decode_codes(networks, codes)[:, :frames]
-    return torch.cat([latents, networks.silence[:, : frames - latents.shape[1]]], dim=1)
+    return lengthened(networks, decode_codes(networks, codes)[:, :frames], frames)
 
 
 def decode_codes(networks: DitNetworks, codes: Sequence[int]) -> Tensor:

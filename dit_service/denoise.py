@@ -11,6 +11,7 @@ from dit_service import flow, guidance
 from dit_service.conditions import Conditions
 from dit_service.engine import Diffusion, InferMethod
 from dit_service.networks import DitNetworks
+from dit_service.repaint import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Route:
     afterwards: Conditions
     """What steers from step `switch_step` on."""
     switch_step: int
+    surroundings: Surroundings | None = None
+    """What a repaint keeps."""
 
     def at(self, step: int) -> Conditions:
         return self.conditions if step < self.switch_step else self.afterwards
@@ -52,6 +55,9 @@ def denoise(
             latents = flow.sde_step(latents, towards, now, later, fresh())
         else:
             latents = flow.ode_step(latents, towards, now, later)
+        if (kept := route.surroundings) is not None:
+            latents = kept.hold(latents, noise, later) if step < kept.held_steps else latents
+            latents = kept.join(latents) if later == 0 else latents
         yield latents
 
 

@@ -8,8 +8,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from common.music import LATENT_RATE_HZ, SAMPLE_RATE_HZ
+from common.music import SAMPLE_RATE_HZ
 from common.revision import Revision
+from dit_service.canvas import SAMPLES_PER_FRAME, Canvas, Region, lay_out
 
 Waveform = npt.NDArray[np.float32]
 """Audio as `[samples, 2]` float32 at `SAMPLE_RATE_HZ`."""
@@ -18,7 +19,15 @@ Latents = npt.NDArray[np.float32]
 """Latents of the audio codec as `[frames, channels]` float32 at `LATENT_RATE_HZ`."""
 
 FRAMES_PER_CODE = 5
-SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // LATENT_RATE_HZ
+
+
+class Task(Enum):
+    TEXT2MUSIC = "text2music"
+    COVER = "cover"
+    REPAINT = "repaint"
+    LEGO = "lego"
+    EXTRACT = "extract"
+    COMPLETE = "complete"
 
 
 class InferMethod(Enum):
@@ -48,10 +57,53 @@ class Diffusion:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceSound:
+    """Music to work on, as sound."""
+
+    waveform: Waveform = field(compare=False)
+
+    @property
+    def sample_count(self) -> int:
+        return len(self.waveform)
+
+    def on(self, canvas: Canvas) -> Waveform:
+        """With silence around it, `[canvas.sample_count, 2]`."""
+        tail = canvas.sample_count - canvas.lead_samples - len(self.waveform)
+        return np.pad(self.waveform, ((canvas.lead_samples, tail), (0, 0)))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLatents:
+    """Music to work on, as latents: nobody has its samples."""
+
+    latents: Latents = field(compare=False)
+
+    @property
+    def sample_count(self) -> int:
+        return len(self.latents) * SAMPLES_PER_FRAME
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How a repaint keeps what surrounds its regions."""
+
+    held_share: float
+    """Share of the steps after which the surroundings are put back."""
+    latent_fade_frames: int
+    """Length of the ramps to the source's latents; 0 leaves the latents as they are."""
+    splices: bool
+    """Whether the samples outside are the source's own."""
+    sound_fade_s: float
+    """Length of the ramps to the source's samples."""
+
+
+@dataclass(frozen=True, slots=True)
 class RenderJob:
     """One song to render. Complete and valid."""
 
     model: str
+    task: Task
+    """A song that follows codes is a cover."""
     instruction: str | None
     """Replaces what the task tells the model."""
     caption: str
@@ -61,19 +113,36 @@ class RenderJob:
     keyscale: str | None
     timesignature: str | None
     duration_s: float
-    """What the prompt says; what is rendered too if there are no codes."""
+    """What the prompt says; what is rendered too if there are neither codes nor a source."""
     audio_codes: tuple[int, ...]
     """What the song follows and how long it is, if not empty."""
     audio_cover_strength: float
-    """Share of the steps in which the codes guide."""
+    """Share of the steps in which the codes or the source of a cover guide."""
     seed: int
     diffusion: Diffusion
     reference: Waveform | None = field(default=None, compare=False)
     """Sound whose timbre the song takes."""
+    tracks: tuple[str, ...] = ()
+    """Names of tracks, as the model knows them."""
+    regions: tuple[Region, ...] = ()
+    """What is made anew; all of it if empty."""
+    keeping: Keeping | None = None
+    """For a repaint."""
+    source: SourceSound | SourceLatents | None = None
+    """What is worked on. As long as it has not arrived, the job is not complete."""
+
+    @property
+    def canvas(self) -> Canvas:
+        """Where the job works. Only with a source."""
+        if self.source is None:
+            raise ValueError("a job without a source has no canvas")
+        return lay_out(self.source.sample_count, self.regions)
 
     @property
     def frame_count(self) -> int:
         """Length of the song in latent frames (spec dit.md 2.5)."""
+        if self.source is not None:
+            return self.canvas.frame_count
         if self.audio_codes:
             return FRAMES_PER_CODE * len(self.audio_codes)
         return int(max(0.1, round(self.duration_s, 1)) * SAMPLE_RATE_HZ) // SAMPLES_PER_FRAME

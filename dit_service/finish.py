@@ -39,6 +39,11 @@ def level(waveform: Waveform) -> Level:
     return Level(peak, silent=peak <= SILENCE and rms <= SILENCE)
 
 
+def prevent_clipping(waveform: Waveform) -> None:
+    """Scale `waveform` in place, if it is too loud, to just not clip."""
+    waveform /= np.float32(max(1.0, _peak(waveform)))
+
+
 def finish(waveform: Waveform, peak: float, wishes: Finish) -> None:
     """Scale and fade `waveform` `[samples, 2]` in place; `peak` is its own."""
     gain = 1 / max(1.0, peak)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,13 +18,16 @@ from common.music import (
     MAX_CODES,
     MAX_DURATION_S,
     MAX_LYRICS_CHARACTERS,
+    SAMPLE_RATE_HZ,
     UNKNOWN_LANGUAGE,
 )
-from dit_service import tasks
+from dit_service import region_fields, tasks
 from dit_service.diffusion_fields import check_diffusion
-from dit_service.engine import Latents, ModelCard, RenderJob
+from dit_service.engine import Latents, ModelCard, RenderJob, SourceLatents, SourceSound, Task
 from dit_service.finish import Finish
 
+SOURCE_UPLOAD = "source_audio"
+REFERENCE_UPLOAD = "reference_audio"
 MAX_INSTRUCTION_CHARACTERS = 512
 MAX_LATENT_FRAMES = int(MAX_DURATION_S) * LATENT_RATE_HZ
 
@@ -37,8 +40,16 @@ class RenderOrder:
     card: ModelCard
     finish: Finish
     return_latents: bool
-    has_reference: bool
+    uploads: tuple[str, ...]
+    """Fields of the files that follow, in their order."""
+    given_duration_s: float | None
+    """What the caller thinks the song's length to be."""
     warnings: tuple[str, ...]
+
+    @property
+    def awaits_source(self) -> bool:
+        """Whether the job's length is still unknown."""
+        return SOURCE_UPLOAD in self.uploads and self.job.source is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,35 +80,44 @@ def find_model(name: str, models: Sequence[ModelCard]) -> ModelCard:
     )
 
 
-def render_order(message: dit_pb2.RenderJob, models: Sequence[ModelCard]) -> RenderOrder:
+def render_order(
+    message: dit_pb2.RenderJob, models: Sequence[ModelCard], latent_channels: int
+) -> RenderOrder:
     """Raises `AceError`: INVALID for bad fields, and what `find_model` and `tasks.refuse` raise."""
     card = find_model(message.model, models)
     check = FieldChecker()
-    tasks.check_fields(check, message)
-    tasks.refuse_others(message, card, models)
-    diffusion, warnings = check_diffusion(check, "job.diffusion", message.diffusion, card)
-    codes = check.codes("job.audio_codes", message.audio_codes, card.code_count, MAX_CODES)
-    duration_s, remarks = _duration(check, message.metadata, codes)
-    job = RenderJob(
-        model=card.revision.name,
-        instruction=check.text("job.instruction", message.instruction, MAX_INSTRUCTION_CHARACTERS) or None,
-        caption=check.text("job.metadata.caption", message.metadata.caption, MAX_CAPTION_CHARACTERS),
-        lyrics=check.text("job.lyrics", message.lyrics, MAX_LYRICS_CHARACTERS),
-        language=_language(check, message.metadata),
-        bpm=_bpm(check, message.metadata),
-        keyscale=_keyscale(check, message.metadata),
-        timesignature=_timesignature(check, message.metadata),
-        duration_s=duration_s,
-        audio_codes=codes,
-        audio_cover_strength=tasks.cover_strength(check, message),
-        seed=check.seed("job.seed", message.seed) if message.HasField("seed") else secrets.randbits(63),
-        diffusion=diffusion,
+    task = tasks.find_task(check, message)
+    tasks.refuse_others(task, card, models)
+    tasks.check_source(check, message, task)
+    job, warnings = _job(check, message, card, task)
+    splices = job.keeping is not None and job.keeping.splices
+    order = RenderOrder(
+        job=job,
+        card=card,
+        finish=_finish(check, "job.finish", message.finish, normalizes=not splices),
+        return_latents=message.return_latents,
+        uploads=_uploads(message),
+        given_duration_s=_given_duration(check, message.metadata),
+        warnings=(*warnings, *_level_warning(message) * splices),
     )
-    finish = _finish(check, "job.finish", message.finish)
+    source = None
+    if message.HasField("source_latents"):
+        latents = _latents(check, "job.source_latents", message.source_latents, latent_channels)
+        source = SourceLatents(latents)
     check.done()
-    return RenderOrder(
-        job, card, finish, message.return_latents, message.has_reference_audio, (*warnings, *remarks)
-    )
+    return with_source(order, source) if source else order
+
+
+def with_source(order: RenderOrder, source: SourceSound | SourceLatents) -> RenderOrder:
+    """The order with what it works on. Raises `AceError` (INVALID) if its regions do not fit."""
+    region_fields.refuse_misplaced(order.job.regions, source.sample_count)
+    duration_s = source.sample_count / SAMPLE_RATE_HZ
+    job = replace(order.job, source=source, duration_s=duration_s)
+    given_s, warnings = order.given_duration_s, order.warnings
+    if given_s is not None and abs(given_s - duration_s) >= 1:
+        told = f"the prompt says {duration_s:.1f} s, the length of the source, not {given_s:g} s"
+        warnings = (*warnings, told)
+    return replace(order, job=job, warnings=warnings)
 
 
 def decode_order(
@@ -131,16 +151,75 @@ def encode_order(header: dit_pb2.EncodeAudioRequest.Header, models: Sequence[Mod
     return EncodeOrder(card, with_codes, header.latents)
 
 
+def _job(
+    check: FieldChecker, message: dit_pb2.RenderJob, card: ModelCard, task: Task
+) -> tuple[RenderJob, tuple[str, ...]]:
+    """The job without its files, and what may surprise about it."""
+    diffusion, moved = check_diffusion(check, "job.diffusion", message.diffusion, card)
+    codes = check.codes("job.audio_codes", message.audio_codes, card.code_count, MAX_CODES)
+    duration_s, remarks = _duration(message.metadata, codes, tasks.has_source(message))
+    keeping = region_fields.keeping(check, message.repaint, task, message.has_source_audio)
+    job = RenderJob(
+        model=card.revision.name,
+        task=task,
+        instruction=check.text("job.instruction", message.instruction, MAX_INSTRUCTION_CHARACTERS) or None,
+        caption=check.text("job.metadata.caption", message.metadata.caption, MAX_CAPTION_CHARACTERS),
+        lyrics=check.text("job.lyrics", message.lyrics, MAX_LYRICS_CHARACTERS),
+        language=_language(check, message.metadata),
+        bpm=_bpm(check, message.metadata),
+        keyscale=_keyscale(check, message.metadata),
+        timesignature=_timesignature(check, message.metadata),
+        duration_s=duration_s,
+        audio_codes=codes,
+        audio_cover_strength=tasks.cover_strength(check, message, task),
+        seed=check.seed("job.seed", message.seed) if message.HasField("seed") else secrets.randbits(63),
+        diffusion=diffusion,
+        tracks=tasks.tracks(check, message, task),
+        regions=region_fields.regions(check, message.repaint, task),
+        keeping=keeping,
+    )
+    if keeping and not keeping.splices and message.repaint.mode != music_pb2.REPAINT_MODE_AGGRESSIVE:
+        remarks = (*remarks, "source_latents hold no samples: what surrounds the regions is decoded anew")
+    return job, (*moved, *remarks)
+
+
+def _uploads(message: dit_pb2.RenderJob) -> tuple[str, ...]:
+    announced = (
+        (SOURCE_UPLOAD, message.has_source_audio),
+        (REFERENCE_UPLOAD, message.has_reference_audio),
+    )
+    return tuple(field for field, follows in announced if follows)
+
+
+def _level_warning(message: dit_pb2.RenderJob) -> tuple[str, ...]:
+    if not message.finish.HasField("enable_normalization"):
+        return ("the song keeps the level of its source: it is not normalised",)
+    if message.finish.enable_normalization:
+        return ("normalisation also changes the level of what is kept of the source",)
+    return ()
+
+
+def _given_duration(check: FieldChecker, metadata: music_pb2.SongMetadata) -> float | None:
+    if not metadata.HasField("duration_seconds"):
+        return None
+    return check.duration("job.metadata.duration_seconds", metadata.duration_seconds)
+
+
 def _duration(
-    check: FieldChecker, metadata: music_pb2.SongMetadata, codes: tuple[int, ...]
+    metadata: music_pb2.SongMetadata, codes: tuple[int, ...], has_source: bool
 ) -> tuple[float, tuple[str, ...]]:
-    """Seconds for the prompt and, without codes, for the song; and what may surprise about them."""
+    """Seconds for the prompt and, without codes, for the song; and what may surprise about them.
+
+    A source, once it is there, decides both.
+    """
+    if has_source:
+        return 0.0, ()
     coded_s = len(codes) / CODE_RATE_HZ
     if not metadata.HasField("duration_seconds"):
         if codes:
             return coded_s, ()
         return DEFAULT_DURATION_S, (f"no duration was given: the song gets {DEFAULT_DURATION_S:g} s",)
-    given_s = check.duration("job.metadata.duration_seconds", metadata.duration_seconds)
+    given_s = metadata.duration_seconds
     if codes and abs(given_s - coded_s) >= 1 / CODE_RATE_HZ:
         return given_s, (f"the song gets the {coded_s:g} s of its codes; the prompt says {given_s:g} s",)
     return given_s, ()
@@ -168,8 +247,8 @@ def _timesignature(check: FieldChecker, metadata: music_pb2.SongMetadata) -> str
     return check.timesignature("job.metadata.timesignature", metadata.timesignature)
 
 
-def _finish(check: FieldChecker, field: str, message: dit_pb2.Finish) -> Finish:
-    defaults = Finish()
+def _finish(check: FieldChecker, field: str, message: dit_pb2.Finish, normalizes: bool = True) -> Finish:
+    defaults = Finish(normalizes)
     wanted = message.HasField
     decibels = message.normalization_db if wanted("normalization_db") else defaults.normalization_db
     fade_in_s = message.fade_in_seconds if wanted("fade_in_seconds") else defaults.fade_in_s

@@ -5,10 +5,17 @@ Source: spec dit.md 2.1 (texts) and 2.3 (instructions).
 
 import re
 
-from dit_service.engine import RenderJob
+from dit_service.engine import RenderJob, Task
 
 TEXT2MUSIC_INSTRUCTION = "Fill the audio semantic mask based on the given conditions:"
-COVER_INSTRUCTION = "Generate audio semantic tokens based on the given conditions:"
+INSTRUCTIONS = {
+    Task.TEXT2MUSIC: TEXT2MUSIC_INSTRUCTION,
+    Task.COVER: "Generate audio semantic tokens based on the given conditions:",
+    Task.REPAINT: "Repaint the mask area based on the given conditions:",
+    Task.LEGO: "Generate the {tracks} track based on the audio context:",
+    Task.EXTRACT: "Extract the {tracks} track from the audio:",
+    Task.COMPLETE: "Complete the input track with {tracks}:",
+}
 
 END_OF_TEXT = "<|endoftext|>"
 ABSENT = "N/A"
@@ -16,8 +23,12 @@ WHOLE_PROMPT_CAPTION = re.compile(r"#\s*Caption\s*\n(.*?)(?:\n\s*#\s*Metas|$)", 
 
 
 def instruction(job: RenderJob) -> str:
-    """The job's own instruction, or what its task tells the model; ends with a colon."""
-    text = job.instruction or (COVER_INSTRUCTION if job.audio_codes else TEXT2MUSIC_INSTRUCTION)
+    """The job's own instruction, or what its task tells the model; ends with a colon.
+
+    The instruction of text2music, given for another task, is a default that was left alone.
+    """
+    given = job.instruction if job.instruction != TEXT2MUSIC_INSTRUCTION else None
+    text = given or INSTRUCTIONS[job.task].format(tracks=" | ".join(job.tracks))
     return text if text.endswith(":") else f"{text}:"
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -17,10 +17,11 @@ from common.music import SAMPLE_RATE_HZ
 from common.slot import Slot
 from dit_service import metrics, orders, uploads, wire
 from dit_service.audio_in import AudioFile, read_audio
-from dit_service.engine import Encoding, Engine, Phase, Progress, Song
+from dit_service.engine import Encoding, Engine, Phase, Progress, Song, SourceSound
 from dit_service.finish import Finish, Level, finish, level
 from dit_service.lane import Begun, Lane, Waiting
 from dit_service.orders import RenderOrder
+from dit_service.splice import splice
 
 logger = logging.getLogger(__name__)
 
@@ -48,13 +49,13 @@ class DitServicer(dit_grpc.DitServiceServicer):
         engine = self._engine.get()
         with self._counted(), _Watch() as watch:
             job = await uploads.first_job(requests)
-            order = orders.render_order(job, engine.models)
+            order = orders.render_order(job, engine.models, engine.latent_channels)
             cuts = await asyncio.to_thread(engine.cuts, order.job)
             order = replace(order, warnings=(*order.warnings, *cuts))
             if job.validate_only:
                 yield wire.started(order)
                 return
-            order = await self._with_reference(order, requests)
+            order = await self._with_files(order, requests)
             song = None
             async with self._lane.run(_counted_render(engine.render(order.job))) as events:
                 async for event in events:
@@ -66,7 +67,7 @@ class DitServicer(dit_grpc.DitServiceServicer):
             # The lane is free again: a slow reader of the audio holds up nobody.
             song = _required(song)
             watch.delivers(order, song)
-            loudness = await asyncio.to_thread(_finished, song, order.finish)
+            loudness = await asyncio.to_thread(_finished_render, song, order)
             for chunk in wire.audio(song.waveform):
                 yield dit_pb2.RenderResponse(audio=chunk)
             yield wire.result(song, loudness, watch.queue_s, order.return_latents)
@@ -77,7 +78,7 @@ class DitServicer(dit_grpc.DitServiceServicer):
         engine = self._engine.get()
         with self._counted():
             order = orders.encode_order(await uploads.first_header(requests), engine.models)
-            audio = await self._uploaded(requests, "audio")
+            (audio,) = await self._uploaded(requests, ("audio",))
             steps = engine.encode(audio.waveform, order.card.revision.name, order.with_codes)
             encoding = await self._outcome(steps, Encoding)
             return wire.encoded(encoding, order.card, audio.duration_s, order.with_latents)
@@ -98,18 +99,25 @@ class DitServicer(dit_grpc.DitServiceServicer):
     ) -> dit_pb2.GetModelInfoResponse:
         return wire.info(self._engine.get(), self._limits.max_queued, self._limits.max_upload_bytes)
 
-    async def _with_reference(
+    async def _with_files(
         self, order: RenderOrder, requests: AsyncIterator[dit_pb2.RenderRequest]
     ) -> RenderOrder:
-        if not order.has_reference:
+        if not order.uploads:
             return order
-        audio = await self._uploaded(requests, "reference_audio")
-        return replace(order, job=replace(order.job, reference=audio.waveform))
+        files = dict(zip(order.uploads, await self._uploaded(requests, order.uploads), strict=True))
+        if source := files.get(orders.SOURCE_UPLOAD):
+            order = orders.with_source(order, SourceSound(source.waveform))
+        if reference := files.get(orders.REFERENCE_UPLOAD):
+            order = replace(order, job=replace(order.job, reference=reference.waveform))
+        return order
 
-    async def _uploaded(self, requests: uploads.Requests, field: str) -> AudioFile:
+    async def _uploaded(self, requests: uploads.Requests, fields: Sequence[str]) -> list[AudioFile]:
         self._lane.refuse_if_full()  # before a file is sent in vain
-        data = await uploads.read_file(requests, field, self._limits.max_upload_bytes)
-        return await asyncio.to_thread(read_audio, data, field)
+        files = await uploads.read_files(requests, fields, self._limits.max_upload_bytes)
+        return [
+            await asyncio.to_thread(read_audio, data, field)
+            for field, data in zip(fields, files, strict=True)
+        ]
 
     async def _outcome(self, steps: Generator[Progress | T, None, None], kind: type[T]) -> T:
         """Run a job whose steps nobody follows."""
@@ -174,6 +182,11 @@ class _Watch:
 def _counted_render(steps: Generator[T, None, None]) -> Generator[T, None, None]:
     with metrics.RENDERS_RUNNING.track_inprogress():
         yield from steps
+
+
+def _finished_render(song: Song, order: RenderOrder) -> Level:
+    splice(song.waveform, order.job)
+    return _finished(song, order.finish)
 
 
 def _finished(song: Song, wishes: Finish) -> Level:

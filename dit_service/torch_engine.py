@@ -14,8 +14,7 @@ from torch import Tensor
 from common.errors import AceError, Kind
 from common.revision import Revision, of_checkpoint
 from dit_service import conditions, flow, metrics, prompt
-from dit_service.conditions import Conditions
-from dit_service.denoise import Route, denoise, route
+from dit_service.denoise import Route, denoise
 from dit_service.engine import (
     Encoding,
     Latents,
@@ -24,19 +23,18 @@ from dit_service.engine import (
     Progress,
     RenderJob,
     Song,
+    SourceSound,
     Waveform,
 )
 from dit_service.networks import DitNetworks, load_dit, load_vae
 from dit_service.reference import excerpt
+from dit_service.steering import Steering, working_frames
 from dit_service.text_encoder import MAX_LYRIC_TOKENS, MAX_TEXT_TOKENS, TextEncoder
 from dit_service.vae import Vae
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-MIN_FRAMES = 128
-"""The models were never trained on less; shorter songs are cut from this (spec dit.md 10.2)."""
 
 TEXT_ENCODER = "Qwen3-Embedding-0.6B"
 VAE = "vae"
@@ -129,9 +127,12 @@ class TorchEngine:
     def _rendered(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
         watch = _Stopwatch(self._device)
         model = self._models[job.model]
-        path = self._route(model.networks, job, self._timbre(model, job.reference))
+        source = yield from self._source(model.networks, job)
+        timbre = self._timbre(model, job.reference)
+        path = Steering(model.networks, self._text_encoder, job, timbre).route(source)
         watch.lap(Phase.CONDITIONING)
-        yield Progress(Phase.CONDITIONING, 1, 1)
+        steps = 1 + self._source_tiles(job)
+        yield Progress(Phase.CONDITIONING, steps, steps)
         latents = yield from self._denoised(model.networks, path, job, watch)
         yield from self._song(latents[:, : job.frame_count], watch)
 
@@ -154,43 +155,33 @@ class TorchEngine:
             latents = torch.from_numpy(source)[None].to(self._device)
         yield from self._song(latents, watch)
 
+    def _source(self, networks: DitNetworks, job: RenderJob) -> Generator[Progress, None, Tensor | None]:
+        """Latents of the canvas that the job works on, `[1, frames, channels]`."""
+        if job.source is None:
+            return None
+        canvas = job.canvas
+        if isinstance(job.source, SourceSound):
+            return (yield from self._encoded(job.source.on(canvas), steps_to_follow=1))
+        latents = torch.from_numpy(job.source.latents)[None].to(self._device)
+        lead_frames = canvas.lead_samples // self.codec.samples_per_frame
+        return conditions.lengthened(networks, latents, canvas.frame_count, lead_frames)
+
+    def _source_tiles(self, job: RenderJob) -> int:
+        if not isinstance(job.source, SourceSound):
+            return 0
+        return len(self.codec.encode_tiles(job.canvas.sample_count))
+
     def _timbre(self, model: Loaded, reference: Waveform | None) -> Tensor:
         if reference is None:
             return model.silent_timbre
         sound = torch.from_numpy(excerpt(reference)).to(self._device)
         return conditions.timbre(model.networks, torch.cat(list(self.codec.encode(sound)), dim=1))
 
-    def _route(self, networks: DitNetworks, job: RenderJob, timbre: Tensor) -> Route:
-        """What steers the job: codes for their share of the steps, then or else the texts alone."""
-        frames = max(job.frame_count, MIN_FRAMES)
-        silence = networks.silence[:, :frames]
-        steps = flow.times(job.diffusion, networks.is_turbo)
-        instruction = prompt.instruction(job)
-        if not job.audio_codes:
-            free = self._conditions(networks, job, instruction, timbre, silence)
-            return route(steps, free, free, 1.0)
-        hint = conditions.hint(networks, job.audio_codes, frames)
-        led = self._conditions(networks, job, instruction, timbre, hint)
-        if job.audio_cover_strength == 1:
-            return route(steps, led, led, 1.0)
-        free = self._conditions(networks, job, prompt.TEXT2MUSIC_INSTRUCTION, timbre, silence)
-        return route(steps, led, free, job.audio_cover_strength)
-
-    def _conditions(
-        self, networks: DitNetworks, job: RenderJob, instruction: str, timbre: Tensor, source: Tensor
-    ) -> Conditions:
-        text = self._text_encoder.hidden_states(prompt.text(job, instruction))
-        lyrics = self._text_encoder.embeddings(prompt.lyrics(job))
-        return Conditions(
-            conditions.sequence(networks, text, lyrics, timbre),
-            conditions.context(networks, source),
-        )
-
     def _denoised(
         self, networks: DitNetworks, path: Route, job: RenderJob, watch: "_Stopwatch"
     ) -> Generator[Progress, None, Tensor]:
         generator = torch.Generator().manual_seed(job.seed)
-        frames, channels = max(job.frame_count, MIN_FRAMES), self.latent_channels
+        frames, channels = working_frames(job), self.latent_channels
 
         def draw() -> Tensor:
             return flow.noise(frames, channels, generator).to(self._device)
@@ -215,12 +206,12 @@ class TorchEngine:
             yield Progress(Phase.DECODING, done, total)
         yield Song(waveform, latents[0].float().cpu().numpy(), watch.seconds)
 
-    def _encoded(self, waveform: Waveform) -> Generator[Progress, None, Tensor]:
+    def _encoded(self, waveform: Waveform, steps_to_follow: int = 0) -> Generator[Progress, None, Tensor]:
         """Latents `[1, frames, channels]` of `waveform`; what is shorter than a frame is filled up."""
         sound = torch.from_numpy(waveform)
         if missing := max(0, self.codec.samples_per_frame - len(sound)):
             sound = torch.nn.functional.pad(sound, (0, 0, 0, missing))
-        total = len(self.codec.encode_tiles(len(sound)))
+        total = len(self.codec.encode_tiles(len(sound))) + steps_to_follow
         pieces = []
         for done, piece in enumerate(self.codec.encode(sound.to(self._device)), start=1):
             pieces.append(piece)

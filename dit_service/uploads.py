@@ -1,6 +1,6 @@
 """Gather the files that follow the first message of a call."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb2
 from acestep.music.v1 import music_pb2
@@ -31,24 +31,28 @@ async def first_header(
     raise invalid("header", "must be the first message", "another message or none")
 
 
-async def read_file(requests: Requests, field: str, max_bytes: int) -> bytes:
-    """The file that the rest of the messages carry in `field`, until the caller closes its side.
+async def read_files(requests: Requests, fields: Sequence[str], max_bytes: int) -> list[bytes]:
+    """The files that the rest of the messages carry in `fields`, one after the other.
 
-    Raises `AceError` (INVALID) for any other message, a chunk above 1 MiB, no bytes at all or
-    more than `max_bytes`.
+    The caller closes its side after the last. Raises `AceError` (INVALID) for any other message
+    or order, a chunk above 1 MiB, a file of no bytes at all or of more than `max_bytes`.
     """
-    data = bytearray()
+    files = {field: bytearray() for field in fields}
+    expected = list(fields)
     async for request in requests:
-        if request.WhichOneof("message") != field:
-            raise invalid(field, "must be all that follows", f"{request.WhichOneof('message')} message")
+        field = request.WhichOneof("message")
+        if field not in expected:
+            raise invalid(expected[0], "must be all that follows", f"{field} message")
+        del expected[: expected.index(field)]
         chunk: music_pb2.FileChunk = getattr(request, field)
         if len(chunk.data) > MAX_CHUNK_BYTES:
             rule = f"must have at most {MAX_CHUNK_BYTES} bytes in a message"
             raise invalid(f"{field}.data", rule, f"{len(chunk.data)} bytes", "CHUNK_TOO_LARGE")
-        if len(data) + len(chunk.data) > max_bytes:
+        if len(files[field]) + len(chunk.data) > max_bytes:
             rule = f"must have at most {max_bytes} bytes in all"
             raise invalid(field, rule, f"more than {max_bytes} bytes", "FILE_TOO_LARGE")
-        data += chunk.data
-    if not data:
-        raise invalid(field, "must be uploaded: it was announced or is required", "no bytes")
-    return bytes(data)
+        files[field] += chunk.data
+    for field, data in files.items():
+        if not data:
+            raise invalid(field, "must be uploaded: it was announced or is required", "no bytes")
+    return [bytes(data) for data in files.values()]

@@ -24,7 +24,7 @@ from dit_service.engine import (
 from dit_service.finish import Level
 from dit_service.lane import Begun, Waiting
 from dit_service.orders import RenderOrder
-from dit_service.tasks import OFFERED
+from dit_service.tasks import offered
 
 SAMPLES_PER_CHUNK = CHUNK_BYTES // (CHANNELS * np.dtype(np.float32).itemsize)
 
@@ -58,7 +58,7 @@ def started(order: RenderOrder) -> dit_pb2.RenderResponse:
     message = dit_pb2.RenderResponse.Started(
         seed=order.job.seed,
         diffusion=diffusion(order.job.diffusion),
-        duration_seconds=order.job.frame_count / LATENT_RATE_HZ,
+        duration_seconds=None if order.awaits_source else order.job.frame_count / LATENT_RATE_HZ,
         model=version(order.card.revision),
         warnings=order.warnings,
     )
@@ -121,7 +121,7 @@ def model(card: ModelCard) -> dit_pb2.DitModel:
     return dit_pb2.DitModel(
         model=version(card.revision),
         is_turbo=card.is_turbo,
-        tasks=OFFERED,
+        tasks=offered(card),
         defaults=diffusion(limits(card).defaults),
         max_inference_steps=limits(card).max_inference_steps,
         code_count=card.code_count,

@@ -8,8 +8,8 @@ import numpy as np
 
 from common.errors import AceError, Kind
 from common.revision import Revision
+from dit_service.canvas import SAMPLES_PER_FRAME
 from dit_service.engine import (
-    SAMPLES_PER_FRAME,
     Encoding,
     Latents,
     ModelCard,

@@ -46,6 +46,14 @@ def assert_close(actual: Tensor, expected: Tensor, tolerance: float = TOLERANCE)
     torch.testing.assert_close(actual.cpu(), expected, atol=tolerance, rtol=0)
 
 
+def spans_of(mask: Tensor) -> list[slice]:
+    """Where a recorded mask `[frames]` is 1; nothing for a mask that is 1 everywhere."""
+    if mask.bool().all():
+        return []
+    edges = torch.diff(mask.bool().int(), prepend=torch.zeros(1), append=torch.zeros(1)).nonzero()[:, 0]
+    return [slice(int(start), int(stop)) for start, stop in edges.view(-1, 2)]
+
+
 def wave(samples: int, kind: int) -> Waveform:
     """The formula that the recorded audio inputs were made with, `[samples, 2]`."""
     k = np.arange(samples) / 48_000

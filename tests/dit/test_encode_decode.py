@@ -167,7 +167,10 @@ async def test_the_models_are_told_with_all_their_defaults(connect: DitConnector
     turbo, base = info.models
     assert (turbo.model.name, turbo.is_turbo, turbo.max_inference_steps) == ("acestep-v15-turbo", True, 20)
     assert (base.model.name, base.is_turbo, base.max_inference_steps) == ("acestep-v15-base", False, 200)
-    assert list(turbo.tasks) == [music_pb2.TASK_TEXT2MUSIC]
+    for_all = [music_pb2.TASK_TEXT2MUSIC, music_pb2.TASK_COVER, music_pb2.TASK_REPAINT]
+    on_tracks = [music_pb2.TASK_LEGO, music_pb2.TASK_EXTRACT, music_pb2.TASK_COMPLETE]
+    assert list(turbo.tasks) == for_all
+    assert list(base.tasks) == [*for_all, *on_tracks]
     assert (turbo.defaults.inference_steps, turbo.defaults.shift) == (8, 3.0)
     assert (base.defaults.inference_steps, base.defaults.guidance_scale) == (50, 7.0)
     assert turbo.code_count == 64_000

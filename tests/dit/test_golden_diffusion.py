@@ -1,6 +1,7 @@
 """Whole renders in latent space agree with the reference."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,11 +10,12 @@ from torch import Tensor
 from dit_service import conditions, schedule
 from dit_service.conditions import Conditions
 from dit_service.denoise import denoise, route
-from dit_service.engine import Diffusion, InferMethod
+from dit_service.engine import Diffusion, InferMethod, Keeping
 from dit_service.flow import times
 from dit_service.networks import DitNetworks
+from dit_service.repaint import Surroundings, surroundings
 from tests.dit.conftest import Networks
-from tests.dit.golden import Case, assert_close, case
+from tests.dit.golden import Case, assert_close, case, spans_of
 
 DETERMINISTIC = """
 turbo_ode_shift1 turbo_ode_shift2 turbo_ode_shift3 turbo_ode_steps5_shift2p5 turbo_ode_batch2_oddT
@@ -21,6 +23,7 @@ turbo_ode_timesteps xl_turbo_ode_shift3
 base_nocfg base_apg_shift1 base_apg_shift3 base_apg_interval base_apg_batch2
 base_adg base_adg_shift3_interval base_timesteps
 turbo_cover_codes_mixed_batch turbo_cover_codes_strength0p3
+base_repaint_explicit turbo_repaint_explicit_noinject turbo_repaint_balanced0p5 turbo_repaint_conservative
 turbo_cover_src_strength1 turbo_cover_src_strength0p5 turbo_cover_strength0 base_cover_strength0p5
 """.split()
 
@@ -53,7 +56,8 @@ def steering(model: DitNetworks, golden: Case, item: int, text: str, source: Ten
         golden["in.lyric_hidden_states"][item][sung][None],
         timbre,
     )
-    return Conditions(sequence, conditions.context(model, source))
+    spans = spans_of(golden["in.chunk_masks"][item, :, 0])
+    return Conditions(sequence, conditions.context(model, source, spans))
 
 
 def source_of(model: DitNetworks, golden: Case, item: int) -> Tensor:
@@ -69,6 +73,18 @@ def no_noise() -> Tensor:
     raise AssertionError("an ODE step drew noise")
 
 
+def kept(golden: Case, item: int, step_count: int, is_turbo: bool) -> Surroundings:
+    params = golden.facts["params"]
+    keeping = Keeping(
+        held_share=params["repaint_injection_ratio"],
+        latent_fade_frames=params["repaint_crossfade_frames"],
+        splices=False,
+        sound_fade_s=0.0,
+    )
+    spans = spans_of(golden["in.repaint_mask"][item])
+    return surroundings(golden["in.clean_src_latents"][[item]], spans, keeping, step_count, is_turbo)
+
+
 def denoised(model: DitNetworks, golden: Case, item: int, fresh: Callable[[], Tensor] = no_noise) -> Tensor:
     params = golden.facts["params"]
     diffusion = diffusion_of(params)
@@ -79,6 +95,8 @@ def denoised(model: DitNetworks, golden: Case, item: int, fresh: Callable[[], Te
         afterwards = steering(model, golden, item, "non_cover_text", silence)
     visited = times(diffusion, model.is_turbo)
     path = route(visited, wanted, afterwards, params.get("audio_cover_strength", 1.0))
+    if "in.repaint_mask" in golden.tensors:
+        path = replace(path, surroundings=kept(golden, item, path.step_count, model.is_turbo))
     *_, latents = denoise(model, path, diffusion, golden["in.noise"][[item]], fresh)
     return latents
 

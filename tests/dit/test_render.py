@@ -1,12 +1,10 @@
 """`DitService.Render`, seen from the client's side of the wire."""
 
-import io
 from collections.abc import AsyncIterator, Generator
 
 import grpc
 import numpy as np
 import pytest
-import soundfile
 from prometheus_client import REGISTRY
 
 from acestep.dit.v1 import dit_service_pb2 as pb
@@ -16,7 +14,6 @@ from common.status import from_rpc_error
 from dit_service.engine import Progress, RenderJob, Song
 from tests.dit.conftest import DitConnector
 from tests.dit.fakes import BrokenEngine, FakeEngine, FullEngine
-from tests.dit.golden import wave
 
 Call = grpc.aio.StreamStreamCall[pb.RenderRequest, pb.RenderResponse]
 
@@ -116,38 +113,9 @@ async def test_codes_decide_the_length(connect: DitConnector) -> None:
     assert "prompt says 10 s" in events[0].started.warnings[0]
 
 
-def reference(data: bytes) -> pb.RenderRequest:
-    return pb.RenderRequest(reference_audio=music_pb2.FileChunk(data=data))
-
-
-async def test_an_announced_reference_reaches_the_engine(connect: DitConnector) -> None:
-    engine = FakeEngine()
-    sound = wave(48_000, kind=0)
-    buffer = io.BytesIO()
-    soundfile.write(buffer, sound, 48_000, format="WAV", subtype="FLOAT")
-    half = len(buffer.getvalue()) // 2
-    pieces = [reference(buffer.getvalue()[:half]), reference(buffer.getvalue()[half:])]
-    async with connect(engine) as dit:
-        events = await events_of(dit.Render(requests(job(has_reference_audio=True), *pieces)))
-
-    assert events[-1].HasField("result")
-    heard = engine.jobs[0].reference
-    assert heard is not None
-    np.testing.assert_array_equal(heard, sound)
-
-
-async def test_an_announced_reference_must_come_and_be_sound(connect: DitConnector) -> None:
-    order = job(has_reference_audio=True)
-    async with connect(FakeEngine()) as dit:
-        missing = await refusal(dit.Render(requests(order)))
-        broken = await refusal(dit.Render(requests(order, reference(b"no sound"))))
-
-    assert missing.violations[0].field == broken.violations[0].field == "reference_audio"
-
-
 async def test_a_job_must_come_first(connect: DitConnector) -> None:
     async def backwards() -> AsyncIterator[pb.RenderRequest]:
-        yield reference(b"no job yet")
+        yield pb.RenderRequest(reference_audio=music_pb2.FileChunk(data=b"no job yet"))
 
     async with connect(FakeEngine()) as dit:
         error = await refusal(dit.Render(backwards()))

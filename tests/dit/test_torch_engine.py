@@ -9,39 +9,33 @@ import torch
 
 from common.errors import AceError, Kind
 from dit_service import prompt
-from dit_service.engine import Diffusion, Encoding, InferMethod, Phase, Progress, RenderJob, Song
+from dit_service.canvas import Region
+from dit_service.engine import (
+    Encoding,
+    InferMethod,
+    Keeping,
+    Phase,
+    Progress,
+    Song,
+    SourceLatents,
+    SourceSound,
+    Task,
+)
 from dit_service.networks import load_dit
 from dit_service.text_encoder import TextEncoder
 from dit_service.torch_engine import TorchEngine, prepared
 from dit_service.vae import Vae
-from tests.dit.golden import CHECKPOINTS, MODELS, Case, assert_close, case, wave
+from tests.dit.golden import CHECKPOINTS, MODELS, assert_close, case, wave
+from tests.dit.jobs import JOB, TURBO, TURBO_DIFFUSION, job_of
 
-SONGS = ["handler_t2m_turbo", "handler_t2m_base", "handler_codes_turbo", "handler_t2m_reference_turbo"]
-TURBO = MODELS["turbo"]
-TURBO_DIFFUSION = Diffusion(
-    inference_steps=8,
-    guidance_scale=1.0,
-    use_adg=False,
-    cfg_interval_start=0.0,
-    cfg_interval_end=1.0,
-    shift=3.0,
-    infer_method=InferMethod.ODE,
-)
-JOB = RenderJob(
-    model=TURBO,
-    instruction=None,
-    caption="slow piano",
-    lyrics="[Instrumental]",
-    language="unknown",
-    bpm=None,
-    keyscale=None,
-    timesignature=None,
-    duration_s=6.0,
-    audio_codes=(),
-    audio_cover_strength=1.0,
-    seed=7,
-    diffusion=TURBO_DIFFUSION,
-)
+SONGS = """
+handler_t2m_turbo handler_t2m_base handler_codes_turbo handler_t2m_reference_turbo
+handler_cover_src_turbo handler_repaint_turbo handler_repaint_to_end
+handler_repaint_neg_start handler_repaint_past_end
+handler_lego_base_newer handler_extract_base handler_complete_base
+""".split()
+SOURCE = wave(288_000, kind=0)
+WHOLE = (Region(0.0, None),)
 
 
 @pytest.fixture(scope="module")
@@ -53,34 +47,6 @@ def finished(events: Generator[Progress | Song, None, None]) -> tuple[list[Progr
     *steps, song = events
     assert isinstance(song, Song)
     return [step for step in steps if isinstance(step, Progress)], song
-
-
-def job_of(golden: Case) -> RenderJob:
-    call = golden.facts["call"]
-    reference = wave(192_123, kind=1) if "reference_audio" in call else None
-    codes = tuple(
-        int(part.strip("|<>")) for part in call.get("audio_code_string", "").split("audio_code_")[1:]
-    )
-    return replace(
-        JOB,
-        model=golden.model,
-        caption=call["captions"],
-        lyrics=call["lyrics"],
-        language=call.get("vocal_language", "en"),
-        bpm=call.get("bpm"),
-        keyscale=call.get("key_scale"),
-        timesignature=call.get("time_signature"),
-        duration_s=call["audio_duration"],
-        audio_codes=codes,
-        reference=reference,
-        seed=int(golden.facts["seed_value"].split(",")[0]),
-        diffusion=replace(
-            TURBO_DIFFUSION,
-            inference_steps=call.get("inference_steps", 8),
-            guidance_scale=call.get("guidance_scale", 1.0),
-            shift=call["shift"],
-        ),
-    )
 
 
 @pytest.mark.parametrize("name", SONGS)
@@ -136,7 +102,7 @@ def test_the_seed_decides_the_song(engine: TorchEngine) -> None:
 
 
 def test_codes_guide_only_for_their_share_of_the_steps(engine: TorchEngine) -> None:
-    led = replace(JOB, audio_codes=tuple(range(30)))
+    led = replace(JOB, task=Task.COVER, audio_codes=tuple(range(30)))
 
     free = finished(engine.render(JOB))[1].latents
     never = finished(engine.render(replace(led, audio_cover_strength=0.0)))[1].latents
@@ -144,6 +110,63 @@ def test_codes_guide_only_for_their_share_of_the_steps(engine: TorchEngine) -> N
 
     np.testing.assert_allclose(never, free, atol=2e-5)
     assert not np.allclose(half, free, atol=1e-3)
+
+
+def test_a_source_guides_a_cover_only_for_its_share_of_the_steps(engine: TorchEngine) -> None:
+    led = replace(JOB, task=Task.COVER, source=SourceSound(SOURCE))
+
+    free, never, half, all_the_way = (
+        finished(engine.render(job))[1].latents
+        for job in (JOB, *(replace(led, audio_cover_strength=share) for share in (0.0, 0.5, 1.0)))
+    )
+
+    np.testing.assert_allclose(never, free, atol=2e-5)
+    assert not np.allclose(half, free, atol=1e-3)
+    assert not np.allclose(half, all_the_way, atol=1e-3)
+
+
+def test_latents_of_a_source_do_what_its_sound_does(engine: TorchEngine) -> None:
+    *_, encoding = engine.encode(SOURCE, TURBO, with_codes=False)
+    assert isinstance(encoding, Encoding)
+    job = replace(JOB, task=Task.REPAINT, regions=(Region(1.0, 2.0),), keeping=Keeping(0.5, 12, False, 0))
+
+    heard = finished(engine.render(replace(job, source=SourceSound(SOURCE))))[1].latents
+    given = finished(engine.render(replace(job, source=SourceLatents(encoding.latents))))[1].latents
+
+    np.testing.assert_allclose(given, heard, atol=1e-6)
+    kept = np.r_[0 : 25 - 12, 50 + 12 : 150]
+    np.testing.assert_allclose(given[kept], encoding.latents[kept], atol=1e-6)
+    assert not np.allclose(given[25:50], encoding.latents[25:50], atol=1e-2)
+
+
+def test_latents_are_extended_with_silence_where_regions_reach_beyond_them(engine: TorchEngine) -> None:
+    *_, encoding = engine.encode(SOURCE, TURBO, with_codes=False)
+    assert isinstance(encoding, Encoding)
+    regions = (Region(-1.0, 0.0), Region(6.0, 8.0))
+    job = replace(JOB, task=Task.REPAINT, regions=regions, keeping=Keeping(1.0, 25, False, 0))
+
+    song = finished(engine.render(replace(job, source=SourceLatents(encoding.latents))))[1]
+
+    assert song.latents.shape == (225, 8)
+    np.testing.assert_allclose(song.latents[50:150], encoding.latents[25:125], atol=1e-6)
+
+
+def test_every_tile_of_a_source_is_progress(engine: TorchEngine) -> None:
+    long = SourceSound(wave(31 * 48_000, kind=0))
+
+    steps, _ = finished(engine.render(replace(JOB, task=Task.REPAINT, regions=WHOLE, source=long)))
+
+    assert steps[:3] == [Progress(Phase.CONDITIONING, done, 3) for done in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("samples", [1, 1919, 30_001])
+def test_a_source_may_be_shorter_than_what_the_model_knows(engine: TorchEngine, samples: int) -> None:
+    for task in (Task.COVER, Task.REPAINT):
+        job = replace(JOB, task=task, regions=WHOLE[: task is Task.REPAINT])
+
+        song = finished(engine.render(replace(job, source=SourceSound(SOURCE[-samples:]))))[1]
+
+        assert len(song.waveform) == max(1, samples // 1920) * 1920
 
 
 def test_what_the_model_cannot_read_is_told(engine: TorchEngine) -> None:

@@ -74,8 +74,8 @@ class DitServiceServicer:
     def Render(self, request_iterator, context):
         """Renders one song and streams progress, then its audio.
 
-        The first request message is the job; messages with audio follow if the job's task needs
-        a source or the job announces a reference.
+        The first request message is the job. The files that it announces follow: first all of the
+        source, then all of the reference. The caller then closes its side of the stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
