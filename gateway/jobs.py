@@ -33,7 +33,9 @@ def render_job(request: pb.GenerateMusicRequest, plan: pb.Plan, song: pb.Song) -
         has_source_audio=request.HasField("source_audio_id"),
         has_reference_audio=request.HasField("reference_audio_id"),
         finish=dit_pb.Finish(
-            enable_normalization=request.output.enable_normalization,
+            enable_normalization=request.output.enable_normalization
+            if request.output.HasField("enable_normalization")
+            else None,
             normalization_db=request.output.normalization_db,
             fade_in_seconds=request.output.fade_in_seconds,
             fade_out_seconds=request.output.fade_out_seconds,

@@ -41,7 +41,8 @@ def calls(request: pb.GenerateMusicRequest) -> Calls:
     all_given = all(request.HasField(name) for name in PLANNED)
     return Calls(
         plan=request.lm.chain_of_thought.use_cot_metas and worded and not all_given,
-        codes=request.lm.thinking and not request.audio_codes,
+        # A song from a source follows its source: codes would take its place (spec dit.md 2.6).
+        codes=request.task == music_pb2.TASK_TEXT2MUSIC and request.lm.thinking and not request.audio_codes,
     )
 
 
@@ -80,6 +81,7 @@ def combine(request: pb.GenerateMusicRequest, planned: music_pb2.SongMetadata | 
     metadata.MergeFrom(given_metadata(request))
     metadata.ClearField("genres")
     seconds, source = _duration(request, metadata)
+    metadata.ClearField("duration_seconds")
     if seconds is not None:
         metadata.duration_seconds = seconds
     return pb.Plan(metadata=metadata, lm_metadata=planned, lyrics=lyrics(request), duration_source=source)
@@ -90,6 +92,8 @@ def _duration(
 ) -> tuple[float | None, pb.DurationSource]:
     if request.audio_codes:
         return len(request.audio_codes) / CODE_RATE_HZ, pb.DURATION_SOURCE_AUDIO_CODES
+    if request.HasField("source_audio_id"):
+        return None, pb.DURATION_SOURCE_SOURCE_AUDIO
     if request.HasField("duration_seconds"):
         return request.duration_seconds, pb.DURATION_SOURCE_REQUEST
     if metadata.HasField("duration_seconds"):

@@ -118,6 +118,8 @@ def _check_text(check: FieldChecker, request: pb.GenerateMusicRequest) -> None:
         check.refuse("caption", "must be given if lyrics are not", "neither")
     if text_to_music and request.HasField("source_audio_id"):
         check.refuse("source_audio_id", "must be absent for text2music", "an id")
+    elif request.HasField("source_audio_id") and request.HasField("duration_seconds"):
+        check.refuse("duration_seconds", "must be absent: the source decides it", request.duration_seconds)
 
 
 def _check_metadata(check: FieldChecker, request: pb.GenerateMusicRequest) -> None:
@@ -205,6 +207,8 @@ def _effective(request: pb.GenerateMusicRequest) -> pb.GenerateMusicRequest:
     if request.HasField("timesignature"):
         effective.timesignature = FieldChecker().timesignature("timesignature", request.timesignature)
     effective.lm.CopyFrom(lm)
+    if request.task == music_pb2.TASK_REPAINT and not request.output.HasField("enable_normalization"):
+        output.ClearField("enable_normalization")  # it would change the samples that a repaint keeps
     effective.output.CopyFrom(output)
     if not effective.batch.HasField("batch_size"):
         effective.batch.batch_size = 1

@@ -88,7 +88,7 @@ def test_settings_have_defaults_for_all_but_the_models() -> None:
 
     assert settings.loaded_models == ("acestep-v15-turbo",)
     assert settings.address == "0.0.0.0:50052"
-    assert (settings.metrics_port, settings.max_queued) == (9052, 16)
+    assert (settings.metrics_port, settings.max_queued) == (9052, 64)
     assert settings.device is Device.CPU
 
 

@@ -16,6 +16,8 @@ DEPARTURES = {
     "D04": "there is always a language model",
     "D09": "no metadata and no planning is no error: the codes follow the caption alone (lm.md Q16)",
     "D16": "a cover without a source is refused, not changed",
+    "D19": "a source is followed, not codes, which would take its place (dit.md 2.6)",
+    "D21": "the same as D19",
     "D25": "blank values are absent on the wire, not N/A or 0",
     "D27": "the stub's failure, not a decision",
     "D30": "the plan is made once for all chunks (lm.md Q27)",
@@ -86,6 +88,24 @@ def test_the_users_values_win_over_the_plans() -> None:
     assert (plan.metadata.bpm, plan.metadata.duration_seconds) == (90, 45.5)
     assert (plan.metadata.keyscale, plan.metadata.language) == ("F# minor", "en")
     assert plan.metadata.caption == "my caption"
+
+
+def test_a_song_from_a_source_is_planned_but_follows_no_codes() -> None:
+    for task in ("lego", "complete"):
+        assert planning.calls(as_request({"task_type": task})) == planning.Calls(plan=True, codes=False)
+    for task in ("cover", "repaint", "extract"):
+        assert planning.calls(as_request({"task_type": task})) == planning.Calls(plan=False, codes=False)
+
+
+def test_the_length_of_a_source_is_left_to_the_diffusion() -> None:
+    effective = request.order(
+        pb.GenerateMusicRequest(task=music_pb2.TASK_LEGO, source_audio_id="a")
+    ).request
+
+    plan = planning.combine(effective, music_pb2.SongMetadata(bpm=100, duration_seconds=60))
+
+    assert plan.duration_source == pb.DURATION_SOURCE_SOURCE_AUDIO
+    assert not plan.metadata.HasField("duration_seconds")
 
 
 def test_an_instrumental_has_no_language_and_says_so_in_its_lyrics() -> None:

@@ -64,11 +64,12 @@ async def test_a_turbo_model_cannot_extract_and_says_so(client: Client) -> None:
     assert caught.value.code is grpc.StatusCode.FAILED_PRECONDITION
 
 
-async def test_a_cover_is_not_offered_yet(client: Client) -> None:
+async def test_a_cover_of_nothing_names_what_is_missing(client: Client) -> None:
     with pytest.raises(ServiceError) as caught:
         await songs_of(client, song_request(1, task=music_pb2.TASK_COVER))
 
-    assert caught.value.code is grpc.StatusCode.UNIMPLEMENTED
+    assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert [violation.field for violation in caught.value.violations] == ["source_audio_id"]
 
 
 async def test_an_unknown_model_is_not_found(client: Client) -> None:

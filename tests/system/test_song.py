@@ -143,3 +143,43 @@ async def test_an_audio_file_is_understood(client: Client, tmp_path: Path) -> No
 
     assert len(events[-1].result.audio_codes) == 10
     assert events[-1].result.description.metadata.bpm
+
+
+@pytest.fixture
+def tone(tmp_path: Path) -> Path:
+    path = tmp_path / "tone.wav"
+    seconds = np.arange(48_000 * 12) / 48_000
+    wave = np.sin(2 * np.pi * 220 * seconds) * 0.3
+    soundfile.write(path, np.stack([wave, wave], axis=1), 48_000, subtype="FLOAT")
+    return path
+
+
+async def test_a_cover_of_a_file_is_as_long_as_the_file(client: Client, tone: Path) -> None:
+    source = (await client.upload(tone)).audio_id
+    cover = pb.GenerateMusicRequest(task=music_pb2.TASK_COVER, caption="jazz", source_audio_id=source)
+    cover.batch.seeds.append(3)
+
+    (song,) = await songs_of(client, cover)
+
+    assert soundfile.info(io.BytesIO(song.data)).frames == 12 * 48_000
+    assert song.song.actual_duration_seconds == 12.0
+
+
+async def test_a_repaint_keeps_every_sample_outside_its_region(client: Client, tone: Path) -> None:
+    source = (await client.upload(tone)).audio_id
+    repaint = pb.GenerateMusicRequest(
+        task=music_pb2.TASK_REPAINT,
+        caption="a piano solo",
+        source_audio_id=source,
+        repaint=music_pb2.RepaintParams(regions=[music_pb2.Region(start_seconds=4.0, end_seconds=6.0)]),
+        output=pb.OutputParams(audio_format=music_pb2.AUDIO_FORMAT_WAV32),
+    )
+
+    (song,) = await songs_of(client, repaint)
+
+    painted, _ = soundfile.read(io.BytesIO(song.data), dtype="float32")
+    given, _ = soundfile.read(tone, dtype="float32")
+    fade = 48_000  # the crossfade is shorter than this
+    assert np.array_equal(painted[: 4 * 48_000 - fade], given[: 4 * 48_000 - fade])
+    assert np.array_equal(painted[6 * 48_000 + fade :], given[6 * 48_000 + fade :])
+    assert not np.array_equal(painted[4 * 48_000 : 6 * 48_000], given[4 * 48_000 : 6 * 48_000])
