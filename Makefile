@@ -2,9 +2,11 @@
 DEVICE ?= cpu
 VENV ?= .venv
 MODELS ?= models/tiny
+VECTORS ?= tests/golden/lm/vectors.json
+TOKENIZER ?= tests/golden/lm/tokenizer
 BIN = $(VENV)/bin
 
-.PHONY: help install demo up down test check protos
+.PHONY: help install demo up down test check protos vectors
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
@@ -26,6 +28,9 @@ down: ## Stop what `make up` started
 
 test: install ## Run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
+
+vectors: install ## Replay recorded behaviour of the LM (VECTORS=file TOKENIZER=folder)
+	$(BIN)/python -m tests.lm.replay $(VECTORS) $(TOKENIZER)
 
 check: install ## Lint, types, and the contracts: format, comments, compatibility, generated code
 	$(BIN)/ruff format --check .
