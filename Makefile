@@ -4,9 +4,10 @@ VENV ?= .venv
 MODELS ?= models/tiny
 VECTORS ?= tests/golden/lm/vectors.json
 TOKENIZER ?= tests/golden/lm/tokenizer
+WALKS ?= 10000
 BIN = $(VENV)/bin
 
-.PHONY: help install demo up down test check protos vectors
+.PHONY: help install demo up down test check protos vectors walks
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
@@ -31,6 +32,9 @@ test: install ## Run the whole test suite
 
 vectors: install ## Replay recorded behaviour of the LM (VECTORS=file TOKENIZER=folder)
 	$(BIN)/python -m tests.lm.replay $(VECTORS) $(TOKENIZER)
+
+walks: install ## Random walks through the LM's grammar (WALKS=10000 in each mode)
+	$(BIN)/python -m tests.lm.walks $(WALKS)
 
 check: install ## Lint, types, and the contracts: format, comments, compatibility, generated code
 	$(BIN)/ruff format --check .

@@ -27,6 +27,7 @@ BLOCK_PATTERNS = (
     re.compile(r"<reasoning>(.*?)</reasoning>", re.S),
 )
 LYRICS_HEADER = re.compile(r"^(?:#\s*Languages?\s*\n[^\n]*\n\s*)?#\s*Lyri(?:cs?|s)?\s*\n", re.I)
+QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*\"""")
 WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -104,12 +105,13 @@ def _joined(name: str, lines: list[str]) -> str:
 
 
 def _unquoted(text: str) -> str:
-    if len(text) < 2 or text[0] not in "'\"" or text[-1] != text[0]:
+    if not QUOTED.fullmatch(text):
         return text
     try:
-        return str(yaml.safe_load(text))
+        plain = str(yaml.safe_load(text))
     except yaml.YAMLError:
         return text  # the quotes are the author's
+    return plain if plain.strip() else text
 
 
 def _number(text: str, low: int, high: int) -> int | None:

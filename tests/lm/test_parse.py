@@ -41,6 +41,7 @@ def test_quotes_that_yaml_put_around_a_value_are_removed_and_others_kept() -> No
     assert parse.metadata(text) == Metadata(caption="It's: dark", language="no")
     assert parse.fields("caption: 'a' and 'b'") == {"caption": "'a' and 'b'"}
     assert parse.fields("caption: '") == {"caption": "'"}
+    assert parse.fields("caption: ''") == {"caption": "''"}
 
 
 @pytest.mark.parametrize("heading", ["# Lyric", "# Lyrics", "#LYRIC", "# Languages\nen\n\n# Lyric"])
