@@ -93,6 +93,11 @@ class VllmEngine:
     def model(self) -> Model:
         return self._model
 
+    @property
+    def cache_token_count(self) -> int:
+        config = self._llm.vllm_config.cache_config
+        return int(config.block_size * (config.num_gpu_blocks - 1))  # vLLM keeps one empty block
+
     async def generate(self, job: Job) -> AsyncGenerator[tuple[int, ...], None]:
         params = SamplingParams(
             temperature=0,  # the processor draws

@@ -10,7 +10,7 @@ from acestep.lm.v1 import lm_service_pb2_grpc
 from common.server import serving
 from common.slot import Slot
 from lm_service import metrics
-from lm_service.admission import Admission
+from lm_service.admission import Admission, Room
 from lm_service.generation import Generations
 from lm_service.prompt import PromptLayout
 from lm_service.servicer import LmServicer, Service
@@ -29,7 +29,7 @@ def connect() -> Connector:
         """No engine means that it is still loading."""
         slot: Slot[Service] = Slot("the language model")
         if engine is not None:
-            admission = Admission(max_rows, max_queued)
+            admission = Admission(Room(max_rows, engine.cache_token_count), max_queued)
             metrics.REQUESTS_QUEUED.set_function(lambda: admission.queued_count)
             metrics.ENGINE_UNFINISHED.set_function(engine.unfinished_count)
             jobs = Jobs(engine.model, max_text_tokens=900, layout=PromptLayout.OPEN_TURN)

@@ -23,11 +23,17 @@ class FakeEngine:
     """
 
     def __init__(
-        self, *, paused: bool = False, script: str | None = None, max_model_len: int = 8192
+        self,
+        *,
+        paused: bool = False,
+        script: str | None = None,
+        max_model_len: int = 8192,
+        cache_token_count: int = 100_000,
     ) -> None:
         self.model = Model(
             revision=Revision("acestep-5Hz-lm-fake", "r1"), grammar=GRAMMAR, max_model_len=max_model_len
         )
+        self.cache_token_count = cache_token_count
         self.jobs: list[Job] = []
         self.started = asyncio.Event()
         self.closed = asyncio.Event()

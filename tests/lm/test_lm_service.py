@@ -321,6 +321,23 @@ async def test_requests_wait_their_turn_and_are_refused_when_the_queue_is_full(c
     assert events[-1].result.usage.queue_seconds > 0
 
 
+async def test_a_request_whose_tokens_would_not_fit_beside_the_others_waits(connect: Connector) -> None:
+    """Rows are left, but each takes a prompt and 500 codes in two rows of a cache of 2000 tokens."""
+    engine = FakeEngine(paused=True, cache_token_count=2000)
+    async with connect(engine, max_rows=8) as lm:
+        first = asyncio.create_task(all_of(lm.GenerateCodes(codes(duration_seconds=100.0))))
+        await engine.started.wait()
+        second = aiter(lm.GenerateCodes(codes(duration_seconds=100.0)))
+        waiting = await anext(second)
+        engine.allow(10_000)
+        events = await all_of(second)
+        await first
+
+    assert waiting.queued.position == 0
+    assert events[-1].result.code_count == 500
+    assert engine.jobs[0].cache_token_count == engine.jobs[0].prompt_token_count + 1000
+
+
 @pytest.mark.parametrize("leave", ["cancel", "deadline"])
 async def test_a_caller_who_leaves_frees_the_rows_at_once(connect: Connector, leave: str) -> None:
     engine = FakeEngine(paused=True)

@@ -16,7 +16,7 @@ from common.revision import Revision
 from common.slot import Slot
 from gateway import seeds
 from lm_service import parse
-from lm_service.admission import Admission
+from lm_service.admission import Admission, Room
 from lm_service.engine import Job, Model
 from lm_service.generation import Generations
 from lm_service.outline import Phase
@@ -33,6 +33,8 @@ TEXT_FIELDS = ("caption", "keyscale", "language", "timesignature")
 
 class ScriptedEngine:
     """An engine that writes a given text and keeps what it was asked."""
+
+    cache_token_count = 100_000
 
     def __init__(self, world: World, script: str, *, fails: bool = False) -> None:
         self.model = Model(revision=Revision("lm", "r"), grammar=world.grammar, max_model_len=8192)
@@ -86,7 +88,11 @@ async def _result(engine: ScriptedEngine, method: str, request: Any, loaded: boo
     slot: Slot[Service] = Slot("the language model")
     if loaded:
         jobs = Jobs(engine.model, max_text_tokens=3500, layout=PromptLayout.OPEN_TURN)
-        slot.fill(Service(Generations(engine, Admission(8, 8), stall_s=60.0), jobs))
+        slot.fill(
+            Service(
+                Generations(engine, Admission(Room(8, engine.cache_token_count), 8), stall_s=60.0), jobs
+            )
+        )
     context: Any = None  # no method of the servicer reads it
     events = [event async for event in getattr(LmServicer(slot), method)(request, context)]
     return events[-1].result.description
