@@ -112,6 +112,17 @@ def test_a_caption_of_512_characters_must_end(grammar: Grammar) -> None:
         assert all(len(vocabulary().decode([token])) <= 512 - length for token in allowed - {NEWLINE})
 
 
+def test_bytes_that_are_no_text_count_as_the_characters_they_become(grammar: Grammar) -> None:
+    """Two bytes that may still become a character, and do not, are two."""
+    pieces = vocabulary().pieces
+    begun = f"<think>\nbpm: 120\ncaption:{'é' * 510}"
+    writer = written(grammar, Outline(phase=Phase.PLAN), begun)
+
+    writer.advance([pieces.index(b"\xed"), pieces.index(b"\xa0")])
+
+    assert tokens(grammar, writer) == {NEWLINE}
+
+
 def test_as_many_codes_as_asked_for_then_the_end(grammar: Grammar) -> None:
     output = random_output(grammar, Outline(phase=Phase.CODES, code_count=50), 3)
 

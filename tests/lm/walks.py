@@ -119,7 +119,9 @@ def check_text(walker: Walker, outline: Outline, walk: Walk) -> None:
     marks = [token for token in walk.tokens if token in walker.vocabulary.marks.values()]
     vocabulary = walker.vocabulary
     closing = [] if outline.phase is Phase.PLAN else [vocabulary.think_close]
-    ending = [] if walk.prose == LONGEST_PROSE else [vocabulary.end_of_turn]
+    ended = walk.tokens[-1] == vocabulary.end_of_turn
+    assert ended or walk.prose == LONGEST_PROSE
+    ending = [vocabulary.end_of_turn] if ended else []
     assert marks == [vocabulary.think_open, *closing, *ending]
     assert len(walk.tokens) - walk.prose <= LONGEST_PLAN
 
