@@ -94,6 +94,10 @@ class Generations:
                             len(record.tokens) - reported >= PROGRESS_TOKENS
                             or record.last - reported_at >= PROGRESS_S
                         ):
+                            written = len(record.tokens) - reported
+                            metrics.TOKEN_SECONDS.labels(phase).observe(
+                                (record.last - reported_at) / written
+                            )
                             reported, reported_at = len(record.tokens), record.last
                             yield Progress()
                 ended = True

@@ -66,6 +66,18 @@ class FakeEngine:
     def unfinished_count(self) -> int:
         return self._unfinished
 
+    def preemption_count(self) -> int:
+        return 3
+
+    def running_row_count(self) -> int:
+        return 2 * self._unfinished
+
+    def cache_used_ratio(self) -> float:
+        return 0.25
+
+    def mask_counts(self) -> dict[str, int]:
+        return {"forced": 4, "codes": 5}
+
     def _tokens(self, job: Job) -> list[int]:
         if self._script is not None:
             return [*vocabulary().encode(self._script)]

@@ -436,6 +436,27 @@ async def test_logs_tell_decisions_on_request_and_never_words(
     assert "secret" not in caplog.text
 
 
+async def test_prometheus_sees_rows_cache_masks_and_times(connect: Connector) -> None:
+    def value(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"acestep_lm_{name}", labels) or 0.0
+
+    engine, times = FakeEngine(paused=True), value("token_seconds_count", phase="codes")
+    async with connect(engine) as lm:
+        call = asyncio.create_task(all_of(lm.GenerateCodes(codes(duration_seconds=20.0))))
+        await engine.started.wait()
+
+        assert value("rows_running") == 2
+        assert value("cache_used_ratio") == 0.25
+        assert value("preemptions_total") == 3
+        assert value("constraint_masks_total", kind="codes") == 5
+        assert value("reserved_tokens") == engine.jobs[0].cache_token_count > 200
+        engine.allow(100)
+        await call
+        assert value("reserved_tokens") == value("rows_running") == 0
+
+    assert value("token_seconds_count", phase="codes") - times >= 100 // 16
+
+
 async def test_model_info_tells_the_limits(connect: Connector) -> None:
     async with connect(FakeEngine(), max_rows=6, max_queued=3) as lm:
         info = await lm.GetModelInfo(pb.GetModelInfoRequest())
