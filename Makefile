@@ -2,9 +2,12 @@
 DEVICE ?= cpu
 VENV ?= $(if $(filter cuda,$(DEVICE)),.venv-cuda,.venv)
 MODELS ?= models/tiny
+VECTORS ?= tests/golden/lm/vectors.json
+TOKENIZER ?= tests/golden/lm/tokenizer
+WALKS ?= 10000
 BIN = $(VENV)/bin
 
-.PHONY: help install demo up down test check protos
+.PHONY: help install demo up down test check protos vectors walks
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
@@ -26,6 +29,12 @@ down: ## Stop what `make up` started
 
 test: install ## Run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
+
+vectors: install ## Replay recorded behaviour of the LM (VECTORS=file TOKENIZER=folder)
+	$(BIN)/python -m tests.lm.replay $(VECTORS) $(TOKENIZER)
+
+walks: install ## Random walks through the LM's grammar (WALKS=10000 in each mode)
+	$(BIN)/python -m tests.lm.walks $(WALKS)
 
 check: install ## Lint, types, and the contracts: format, comments, compatibility, generated code
 	$(BIN)/ruff format --check .

@@ -12,7 +12,7 @@ from common.settings import load
 from common.slot import Slot
 from common.telemetry import configure_logging, serve_metrics
 from lm_service import metrics, vllm_environment
-from lm_service.admission import Admission
+from lm_service.admission import Admission, Room
 from lm_service.generation import Generations
 from lm_service.servicer import LmServicer, Service
 from lm_service.settings import Settings
@@ -52,7 +52,7 @@ async def _run(settings: Settings, slot: Slot[Service], server: Server, after: A
     vllm_engine = await asyncio.to_thread(importlib.import_module, "lm_service.vllm_engine")
     engine = await vllm_engine.VllmEngine.load(settings)
     after.callback(engine.close)
-    admission = Admission(settings.max_rows, settings.max_queued)
+    admission = Admission(Room(settings.max_rows, engine.cache_token_count), settings.max_queued)
     metrics.watch(engine, admission)
     slot.fill(
         Service(

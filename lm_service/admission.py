@@ -1,4 +1,8 @@
-"""Who may run: rows of the batch are handed out in order of arrival, and the queue is bounded."""
+"""Who may run: rows and tokens of the batch are handed out in order of arrival; the queue is bounded.
+
+Tokens are estimates of what a request will hold in the KV cache. If they prove too low the engine
+still copes, by preemption; admission makes that rare.
+"""
 
 import asyncio
 import time
@@ -26,23 +30,40 @@ class Place:
     """Rough; None before any request has run."""
 
 
-class Ticket:
-    """A request's claim to rows. Waits in the queue until `admitted`."""
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a batch has, or what a request takes of it."""
 
-    def __init__(self, row_count: int) -> None:
-        self.row_count = row_count
+    row_count: int
+    token_count: int
+
+    def holds(self, other: "Room") -> bool:
+        return self.row_count >= other.row_count and self.token_count >= other.token_count
+
+    def __add__(self, other: "Room") -> "Room":
+        return Room(self.row_count + other.row_count, self.token_count + other.token_count)
+
+    def __sub__(self, other: "Room") -> "Room":
+        return Room(self.row_count - other.row_count, self.token_count - other.token_count)
+
+
+class Ticket:
+    """A request's claim to a place. Waits in the queue until `admitted`."""
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
         self.admitted = False
         self.moved = asyncio.Event()
         self.since = time.monotonic()
 
 
 class Admission:
-    """Hands out `row_count` rows. At most `max_queued` requests wait; one more is refused."""
+    """Hands out `room`. At most `max_queued` requests wait; one more is refused."""
 
-    def __init__(self, row_count: int, max_queued: int) -> None:
-        self.row_count = row_count
+    def __init__(self, room: Room, max_queued: int) -> None:
+        self.room = room
         self.max_queued = max_queued
-        self._free = row_count
+        self._free = room
         self._queue: deque[Ticket] = deque()
         self._running = 0
         self._run_s: float | None = None
@@ -56,19 +77,13 @@ class Admission:
         return self._running
 
     @asynccontextmanager
-    async def join(self, row_count: int) -> AsyncIterator[Ticket]:
-        """Stand in line for `row_count` rows; leaving the block gives them, or the place, back.
+    async def join(self, wanted: Room) -> AsyncIterator[Ticket]:
+        """Stand in line for `wanted`; leaving the block gives it, or the place in the line, back.
 
-        Raises `AceError`: OVERLOADED if the queue is full, PRECONDITION if there are too few rows.
+        Raises `AceError`: OVERLOADED if the queue is full, PRECONDITION if there is never enough.
         """
-        if row_count > self.row_count:
-            raise AceError(
-                Kind.PRECONDITION,
-                "TOO_FEW_ROWS",
-                f"this request takes {row_count} rows; the service has {self.row_count}",
-                row_count=row_count,
-            )
-        ticket = Ticket(row_count)
+        self._check(wanted)
+        ticket = Ticket(wanted)
         self._queue.append(ticket)
         self._advance()
         if not ticket.admitted and len(self._queue) > self.max_queued:
@@ -78,6 +93,27 @@ class Admission:
             yield ticket
         finally:
             self._leave(ticket)
+
+    @property
+    def free(self) -> Room:
+        return self._free
+
+    def _check(self, wanted: Room) -> None:
+        if wanted.row_count > self.room.row_count:
+            raise AceError(
+                Kind.PRECONDITION,
+                "TOO_FEW_ROWS",
+                f"this request takes {wanted.row_count} rows; the service has {self.room.row_count}",
+                row_count=wanted.row_count,
+            )
+        if wanted.token_count > self.room.token_count:
+            raise AceError(
+                Kind.PRECONDITION,
+                "TOO_LITTLE_CACHE",
+                f"this request takes about {wanted.token_count} tokens of the cache;"
+                f" the service has {self.room.token_count}",
+                token_count=wanted.token_count,
+            )
 
     async def places(self, ticket: Ticket) -> AsyncIterator[Place]:
         """The place of `ticket` whenever it changes; ends when it is admitted."""
@@ -107,12 +143,12 @@ class Admission:
         )
 
     def _advance(self) -> None:
-        """Admit from the head while rows last. A large request is never overtaken by small ones."""
-        while self._queue and self._queue[0].row_count <= self._free:
+        """Admit from the head while there is room. A large request is never overtaken by small ones."""
+        while self._queue and self._free.holds(self._queue[0].room):
             ticket = self._queue.popleft()
             ticket.admitted = True
             ticket.since = time.monotonic()
-            self._free -= ticket.row_count
+            self._free -= ticket.room
             self._running += 1
             ticket.moved.set()
         for ticket in self._queue:
@@ -120,7 +156,7 @@ class Admission:
 
     def _leave(self, ticket: Ticket) -> None:
         if ticket.admitted:
-            self._free += ticket.row_count
+            self._free += ticket.room
             self._running -= 1
             ran_s = time.monotonic() - ticket.since
             self._run_s = ran_s if self._run_s is None else MEMORY * self._run_s + (1 - MEMORY) * ran_s

@@ -51,6 +51,16 @@ def verify(checkpoint: Path) -> None:
         )
 
 
+def verify_vocabulary(checkpoint: Path, token_count: int) -> None:
+    """Raises `ValueError` if the tokenizer has ids that the network has not: they would end the engine."""
+    config = json.loads((checkpoint / "config.json").read_text())
+    known = config["vocab_size"]
+    if token_count > known:
+        raise ValueError(
+            f"{checkpoint.name} has a tokenizer of {token_count} tokens for a network of {known}"
+        )
+
+
 def _tensor_names(checkpoint: Path) -> Iterator[str]:
     for path in sorted(checkpoint.glob("*.safetensors")):
         with safe_open(path, framework="np") as file:

@@ -15,6 +15,9 @@ from lm_service.writer import Writer
 MASKS_KEPT = 256
 """Masks of the full vocabulary that stay on the device; there are about 130 different ones."""
 
+MASK_KINDS = ("forced", "few", "codes", "text")
+"""One token, a field's values, the code book, free text."""
+
 
 class Track:
     """One request on its way. All it knows follows from its output, so a new one can take over."""
@@ -83,6 +86,8 @@ class Chooser:
         self._code_tokens = torch.tensor([*range(window.first, window.stop), end], device=device)
         self._masks: OrderedDict[Text, Tensor] = OrderedDict()
         self._rows: dict[str, tuple[tuple[Seat, ...], _Rows]] = {}
+        self.mask_counts = dict.fromkeys(MASK_KINDS, 0)
+        """How often each kind of mask was served, since the start."""
 
     def choose(self, logits: Tensor, seats: Sequence[Seat]) -> Tensor:
         """The next token of each seat, int64 `[seats]`, from float32 `logits` `[rows, vocabulary]`."""
@@ -97,19 +102,22 @@ class Chooser:
                 forced.append((place, allowed[-1].tokens[0]))
             else:
                 groups[type(allowed[-1])].append(place)
+        served = (len(forced), len(groups[Only]), len(groups[Codes]), len(groups[Text]))
+        for name, count in zip(MASK_KINDS, served, strict=True):
+            self.mask_counts[name] += count
         if forced:
-            places, only = torch.tensor(forced, device=self._device).T
-            tokens[places] = only
+            where, only = torch.tensor(forced, device=self._device).T
+            tokens[where] = only
         choosers: dict[type, Callable[..., Tensor]] = {
             Only: self._of_few,
             Codes: self._of_codes,
             Text: self._of_text,
         }
-        for kind, members in groups.items():
-            if members:
-                group = tuple(seats[place] for place in members)
-                chosen = choosers[kind](logits, group, [allowed[place] for place in members])
-                tokens[torch.tensor(members, device=self._device)] = chosen
+        for kind, places in groups.items():
+            if places:
+                group = tuple(seats[place] for place in places)
+                chosen = choosers[kind](logits, group, [allowed[place] for place in places])
+                tokens[torch.tensor(places, device=self._device)] = chosen
         return tokens
 
     def _of_codes(self, logits: Tensor, seats: tuple[Seat, ...], allowed: list[Codes]) -> Tensor:

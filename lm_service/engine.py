@@ -30,12 +30,19 @@ class Job:
     prompt: tuple[int, ...]
     task: Task
     max_tokens: int
+    expected_tokens: int
+    """How many it will write by experience; exact where codes are counted."""
     stop_tokens: tuple[int, ...]
     """Tokens that end the request; the one that did is part of the output."""
 
     @property
     def row_count(self) -> int:
         return 2 if self.task.unconditional else 1
+
+    @property
+    def cache_token_count(self) -> int:
+        """Tokens that it is expected to hold in the cache when it ends, in both rows."""
+        return self.prompt_token_count + self.row_count * self.expected_tokens
 
     @property
     def prompt_token_count(self) -> int:
@@ -69,6 +76,11 @@ class Engine(Protocol):
 
         Raises `AceError` (UNAVAILABLE) if the engine is dead.
         """
+        ...
+
+    @property
+    def cache_token_count(self) -> int:
+        """Tokens that its cache of keys and values has room for."""
         ...
 
     def unfinished_count(self) -> int:

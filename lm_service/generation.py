@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from common.errors import AceError, Kind
 from lm_service import metrics
-from lm_service.admission import Admission, Place
+from lm_service.admission import Admission, Place, Room
 from lm_service.engine import Engine, Job
 
 PROGRESS_TOKENS = 16
@@ -68,7 +68,8 @@ class Generations:
         token. Closing the generator takes the job out of the queue or the batch at once. Raises
         `AceError`: OVERLOADED, TIMEOUT if no token arrives for too long, or what the engine raises.
         """
-        async with self.admission.join(record.job.row_count) as ticket:
+        room = Room(record.job.row_count, record.job.cache_token_count)
+        async with self.admission.join(room) as ticket:
             async for place in self.admission.places(ticket):
                 yield place
             record.admitted = time.monotonic()
@@ -93,6 +94,10 @@ class Generations:
                             len(record.tokens) - reported >= PROGRESS_TOKENS
                             or record.last - reported_at >= PROGRESS_S
                         ):
+                            written = len(record.tokens) - reported
+                            metrics.TOKEN_SECONDS.labels(phase).observe(
+                                (record.last - reported_at) / written
+                            )
                             reported, reported_at = len(record.tokens), record.last
                             yield Progress()
                 ended = True

@@ -1,6 +1,12 @@
-"""Read what the model wrote. Never fails: what cannot be read is left out. Source: spec lm.md 5.1, 5.2."""
+"""Read what the model wrote. Never fails: what cannot be read is left out. Source: spec lm.md 5.1, 5.2.
+
+Departures, for defects listed there in section 7: quotes that YAML put around a value are removed
+(Q24), and so are all headings of the lyrics, `# Languages` and its line included (Q23).
+"""
 
 import re
+
+import yaml
 
 from common.music import (
     KEYSCALES,
@@ -20,7 +26,8 @@ BLOCK_PATTERNS = (
     re.compile(r"<think>(.*?)</think>", re.S),
     re.compile(r"<reasoning>(.*?)</reasoning>", re.S),
 )
-LYRICS_HEADER = re.compile(r"^#\s*Lyri[c|cs]?\s*\n", re.I)
+LYRICS_HEADER = re.compile(r"^(?:#\s*Languages?\s*\n[^\n]*\n\s*)?#\s*Lyri(?:cs?|s)?\s*\n", re.I)
+QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*\"""")
 WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -93,8 +100,18 @@ def _block(text: str) -> str:
 
 def _joined(name: str, lines: list[str]) -> str:
     if name == "caption":
-        return " ".join(stripped for line in lines if (stripped := line.strip()))
-    return "\n".join(lines).strip()
+        return _unquoted(" ".join(stripped for line in lines if (stripped := line.strip())))
+    return _unquoted("\n".join(lines).strip())
+
+
+def _unquoted(text: str) -> str:
+    if not QUOTED.fullmatch(text):
+        return text
+    try:
+        plain = str(yaml.safe_load(text))
+    except yaml.YAMLError:
+        return text  # the quotes are the author's
+    return plain if plain.strip() else text
 
 
 def _number(text: str, low: int, high: int) -> int | None:

@@ -123,7 +123,7 @@ class LmServicer(lm_service_pb2_grpc.LmServiceServicer):
             model=wire.version(service.model),
             code_count=service.model.code_count,
             max_token_count=service.model.max_model_len,
-            max_row_count=admission.row_count,
+            max_row_count=admission.room.row_count,
             max_queued_count=admission.max_queued,
         )
 

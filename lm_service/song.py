@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from common.errors import invalid
-from common.music import MAX_CODES
+from common.music import CODE_RATE_HZ, DEFAULT_DURATION_S, MAX_CODES
 from lm_service import prompt
 from lm_service.engine import Job, Model, Task
 from lm_service.metadata import PLAN_FIELDS, Metadata
@@ -13,6 +13,14 @@ from lm_service.sampling import Sampling
 
 LONGEST_PLAN = 640
 """Tokens of the longest plan: a caption of 512 pieces, and the other fields."""
+
+EXPECTED = {
+    Phase.PLAN: 200,
+    Phase.CODES: int(CODE_RATE_HZ * DEFAULT_DURATION_S),
+    Phase.TEXT: 700,
+}
+"""Tokens of a usual output, for admission: a plan with a caption of some sentences, a song of the default
+length whose end the model chooses, a description with lyrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +101,7 @@ class Jobs:
             unconditional = prompt.encode(led_away, self.model.vocabulary)
         longest = max(len(tokens), len(unconditional))
         room = self._room(longest, song.code_count or 1, "lyrics")
+        limit = min(MAX_CODES, room) if song.code_count is None else song.code_count
         outline = Outline(phase=Phase.CODES, code_count=song.code_count)
         return Job(
             prompt=tokens,
@@ -100,7 +109,8 @@ class Jobs:
                 outline=outline, sampling=wish.sampling, scale=song.scale, unconditional=unconditional
             ),
             # Counted codes end by their count: the end of the turn need not be written.
-            max_tokens=min(MAX_CODES, room) if song.code_count is None else song.code_count,
+            max_tokens=limit,
+            expected_tokens=song.code_count or min(EXPECTED[Phase.CODES], limit),
             stop_tokens=(self.model.vocabulary.end_of_turn,),
         )
 
@@ -111,10 +121,12 @@ class Jobs:
         stop = [vocabulary.end_of_turn]
         if outline.phase is Phase.PLAN and not outline.constrained:
             stop.append(vocabulary.think_close)  # what follows would be codes, which nobody asked for
+        limit = min(self.max_text_tokens, room)
         return Job(
             prompt=tokens,
             task=Task(outline=outline, sampling=wish.sampling),
-            max_tokens=min(self.max_text_tokens, room),
+            max_tokens=limit,
+            expected_tokens=min(EXPECTED[outline.phase], limit),
             stop_tokens=tuple(stop),
         )
 

@@ -4,10 +4,12 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from vllm import AsyncEngineArgs, SamplingParams
+from vllm.exceptions import VLLMValidationError
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -29,6 +31,13 @@ from lm_service.vocabulary import Vocabulary, read_code_count
 logger = logging.getLogger(__name__)
 
 DTYPES = {Device.CPU: "float32", Device.CUDA: "bfloat16"}
+
+
+DEATH_CHECK_S = 0.2
+COUNT_EVERY_S = 5.0
+
+RESTART_S = 30.0
+"""What callers of a dead engine are told: about how long a restarted service takes to load."""
 
 
 class EngineStats(StatLoggerBase):  # type: ignore[misc]
@@ -57,6 +66,8 @@ class VllmEngine:
         self._llm = llm
         self._model = model
         self.stats = stats
+        self._mask_counts: dict[str, int] = {}
+        self._counting = asyncio.create_task(self._count())
 
     @classmethod
     async def load(cls, settings: Settings, **engine_args: Any) -> "VllmEngine":
@@ -80,6 +91,7 @@ class VllmEngine:
                 f"{folder.name} has tokens for {len(grammar.window.codes)} audio codes;"
                 f" the code book of {settings.codec_config_path} has {code_count}"
             )
+        checkpoint.verify_vocabulary(folder, grammar.vocabulary.size)
         revision = await asyncio.to_thread(of_checkpoint, folder)
         model = Model(revision=revision, grammar=grammar, max_model_len=settings.max_model_len)
         stats = EngineStats()
@@ -92,6 +104,11 @@ class VllmEngine:
     @property
     def model(self) -> Model:
         return self._model
+
+    @property
+    def cache_token_count(self) -> int:
+        config = self._llm.vllm_config.cache_config
+        return int(config.block_size * (config.num_gpu_blocks - 1))  # vLLM keeps one empty block
 
     async def generate(self, job: Job) -> AsyncGenerator[tuple[int, ...], None]:
         params = SamplingParams(
@@ -108,11 +125,13 @@ class VllmEngine:
             async for output in outputs:
                 (completion,) = output.outputs
                 if completion.finish_reason == "error":
-                    raise AceError(Kind.INTERNAL, "ENGINE_REFUSED", "the engine refused the request")
+                    raise _refused()
                 if completion.token_ids:
                     yield tuple(completion.token_ids)
+        except VLLMValidationError as error:
+            raise _refused() from error
         except EngineDeadError as error:
-            raise AceError(Kind.UNAVAILABLE, "ENGINE_DEAD", "the engine has died") from error
+            raise _dead() from error
         finally:
             await outputs.aclose()
 
@@ -123,13 +142,44 @@ class VllmEngine:
         """Since the start; a guided pair counts once."""
         return self.stats.preemption_count
 
+    def running_row_count(self) -> int:
+        return self.stats.running_rows
+
+    def cache_used_ratio(self) -> float:
+        return self.stats.kv_cache_usage
+
+    def mask_counts(self) -> dict[str, int]:
+        """Masks served since the start, by kind; some seconds old."""
+        return self._mask_counts
+
     async def until_dead(self) -> None:
         """Return when the engine's process has failed; vLLM can only be asked."""
         while not self._llm.errored:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(DEATH_CHECK_S)
+
+    async def _count(self) -> None:
+        """Ask the engine's process for what is counted there."""
+        with suppress(EngineDeadError):
+            while True:
+                (self._mask_counts,) = await self._llm.collective_rpc("mask_counts")
+                await asyncio.sleep(COUNT_EVERY_S)
 
     def close(self) -> None:
+        self._counting.cancel()
         self._llm.shutdown()
+
+
+def _refused() -> AceError:
+    return AceError(Kind.INTERNAL, "ENGINE_REFUSED", "the engine refused the request")
+
+
+def _dead() -> AceError:
+    return AceError(
+        Kind.UNAVAILABLE,
+        "ENGINE_DEAD",
+        "the engine has died; the service starts again",
+        retry_after_s=RESTART_S,
+    )
 
 
 def _engine_args(folder: Path, settings: Settings, code_count: int) -> dict[str, Any]:

@@ -1,7 +1,11 @@
-"""Let vLLM read the released checkpoints, whose tensors are named as in the bare network."""
+"""What vLLM's worker needs from us: reading the released checkpoints, and telling what it counted.
+
+Their tensors are named as in the bare network.
+"""
 
 from collections.abc import Generator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -9,6 +13,8 @@ from vllm.config import ModelConfig
 from vllm.config.load import LoadConfig
 from vllm.model_executor.model_loader import register_model_loader
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
+
+from lm_service.guidance.processor import GuidedProcessor
 
 LOAD_FORMAT = "acestep"
 
@@ -29,4 +35,11 @@ class BareNamesLoader(DefaultModelLoader):  # type: ignore[misc]
 
 
 class WorkerExtension:
-    """Adds nothing: naming it makes vLLM's worker import this module, which registers the loader."""
+    """Mixed into vLLM's worker, which imports this module for it and so registers the loader."""
+
+    model_runner: Any
+
+    def mask_counts(self) -> dict[str, int]:
+        """What `GuidedProcessor` counted, by kind of mask."""
+        processors = self.model_runner.input_batch.logitsprocs.non_argmax_invariant
+        return dict(next(item.mask_counts for item in processors if isinstance(item, GuidedProcessor)))

@@ -147,7 +147,8 @@ class Caption:
     def _room(self) -> int:
         unfinished, _ = self._decoder.getstate()
         # The line break that ends a full caption is one more: it is not part of it.
-        return max(0, MAX_CAPTION_CHARACTERS - self._length - bool(unfinished))
+        pending = len(unfinished.decode(errors="replace"))
+        return max(0, MAX_CAPTION_CHARACTERS - self._length - pending)
 
 
 class CodeRun:

@@ -50,6 +50,10 @@ class GuidedProcessor(LogitsProcessor):  # type: ignore[misc]
         if params.n != 1 or params.temperature != 0 or params.logprobs is not None:
             raise ValueError("requests have n=1 and temperature=0: tokens are drawn by the processor")
 
+    @property
+    def mask_counts(self) -> dict[str, int]:
+        return self._chooser.mask_counts
+
     def is_argmax_invariant(self) -> bool:
         return False
 

@@ -1,16 +1,17 @@
 """Fixtures: a real gRPC server on a free port, over an engine of the test's choice."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import grpc
 import pytest
+from prometheus_client import REGISTRY
 
 from acestep.lm.v1 import lm_service_pb2_grpc
 from common.server import serving
 from common.slot import Slot
 from lm_service import metrics
-from lm_service.admission import Admission
+from lm_service.admission import Admission, Room
 from lm_service.generation import Generations
 from lm_service.prompt import PromptLayout
 from lm_service.servicer import LmServicer, Service
@@ -28,14 +29,16 @@ def connect() -> Connector:
     ) -> AsyncIterator[lm_service_pb2_grpc.LmServiceStub]:
         """No engine means that it is still loading."""
         slot: Slot[Service] = Slot("the language model")
+        after = AsyncExitStack()
         if engine is not None:
-            admission = Admission(max_rows, max_queued)
-            metrics.REQUESTS_QUEUED.set_function(lambda: admission.queued_count)
-            metrics.ENGINE_UNFINISHED.set_function(engine.unfinished_count)
+            admission = Admission(Room(max_rows, engine.cache_token_count), max_queued)
+            collector = metrics.watch(engine, admission)
+            after.callback(REGISTRY.unregister, collector)
             jobs = Jobs(engine.model, max_text_tokens=900, layout=PromptLayout.OPEN_TURN)
             slot.fill(Service(Generations(engine, admission, stall_s), jobs))
         servicer = LmServicer(slot)
         async with (
+            after,
             serving(
                 "localhost:0",
                 lambda server: lm_service_pb2_grpc.add_LmServiceServicer_to_server(servicer, server),

@@ -23,11 +23,17 @@ class FakeEngine:
     """
 
     def __init__(
-        self, *, paused: bool = False, script: str | None = None, max_model_len: int = 8192
+        self,
+        *,
+        paused: bool = False,
+        script: str | None = None,
+        max_model_len: int = 8192,
+        cache_token_count: int = 100_000,
     ) -> None:
         self.model = Model(
             revision=Revision("acestep-5Hz-lm-fake", "r1"), grammar=GRAMMAR, max_model_len=max_model_len
         )
+        self.cache_token_count = cache_token_count
         self.jobs: list[Job] = []
         self.started = asyncio.Event()
         self.closed = asyncio.Event()
@@ -59,6 +65,18 @@ class FakeEngine:
 
     def unfinished_count(self) -> int:
         return self._unfinished
+
+    def preemption_count(self) -> int:
+        return 3
+
+    def running_row_count(self) -> int:
+        return 2 * self._unfinished
+
+    def cache_used_ratio(self) -> float:
+        return 0.25
+
+    def mask_counts(self) -> dict[str, int]:
+        return {"forced": 4, "codes": 5}
 
     def _tokens(self, job: Job) -> list[int]:
         if self._script is not None:

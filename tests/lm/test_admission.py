@@ -7,35 +7,76 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from common.errors import AceError, Kind
-from lm_service.admission import Admission, Place, Ticket
+from lm_service.admission import Admission, Place, Room, Ticket
+
+PLENTY = 10_000
+
+
+def rows(count: int) -> Room:
+    return Room(count, 10)
+
+
+def tokens(count: int) -> Room:
+    return Room(1, count)
 
 
 @asynccontextmanager
-async def holding(admission: Admission, *row_counts: int) -> AsyncIterator[list[Ticket]]:
+async def holding(admission: Admission, *wanted: Room) -> AsyncIterator[list[Ticket]]:
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(admission.join(count)) for count in row_counts]
+        yield [await stack.enter_async_context(admission.join(room)) for room in wanted]
 
 
 async def test_rows_are_handed_out_in_order_and_never_overtaken() -> None:
-    admission = Admission(row_count=3, max_queued=4)
+    admission = Admission(Room(3, PLENTY), max_queued=4)
 
-    async with holding(admission, 2, 2, 1) as (first, large, small):
+    async with holding(admission, rows(2), rows(2), rows(1)) as (first, large, small):
         assert (first.admitted, large.admitted, small.admitted) == (True, False, False)
         assert admission.queued_count == 2
 
     assert admission.queued_count == admission.running_count == 0
+    assert admission.free == Room(3, PLENTY)
+
+
+async def test_tokens_are_handed_out_in_order_even_if_there_are_rows() -> None:
+    admission = Admission(Room(8, 1000), max_queued=4)
+
+    async with holding(admission, tokens(700), tokens(400), tokens(100)) as (first, large, small):
+        assert (first.admitted, large.admitted, small.admitted) == (True, False, False)
+        assert admission.free == Room(7, 300)
+
+    assert admission.free == Room(8, 1000)
+
+
+async def test_who_gives_tokens_back_lets_in_as_many_as_they_are_enough_for() -> None:
+    admission = Admission(Room(8, 1000), max_queued=4)
+
+    async with AsyncExitStack() as first:
+        await first.enter_async_context(admission.join(tokens(900)))
+        async with holding(admission, tokens(500), tokens(400), tokens(200)) as waiting:
+            await first.aclose()
+            assert [ticket.admitted for ticket in waiting] == [True, True, False]
+
+
+async def test_what_never_fits_is_refused_at_once() -> None:
+    admission = Admission(Room(1, 1000), max_queued=4)
+
+    for wanted, reason in ((Room(2, 10), "TOO_FEW_ROWS"), (Room(1, 1001), "TOO_LITTLE_CACHE")):
+        with pytest.raises(AceError) as caught:
+            async with admission.join(wanted):
+                pass
+        assert (caught.value.kind, caught.value.reason) == (Kind.PRECONDITION, reason)
 
 
 async def test_who_waits_hears_of_every_step_forward() -> None:
-    admission, heard = Admission(row_count=1, max_queued=4), list[Place]()
+    admission, heard = Admission(Room(1, PLENTY), max_queued=4), list[Place]()
 
     async def waiting() -> None:
-        async with admission.join(1) as ticket:
+        async with admission.join(rows(1)) as ticket:
             heard.extend([place async for place in admission.places(ticket)])
 
     async with AsyncExitStack() as first, AsyncExitStack() as second:
-        await first.enter_async_context(admission.join(1))
-        await second.enter_async_context(admission.join(1))
+        await first.enter_async_context(admission.join(rows(1)))
+        await second.enter_async_context(admission.join(rows(1)))
         last = asyncio.create_task(waiting())
         await asyncio.sleep(0)
         await first.aclose()
@@ -49,12 +90,12 @@ async def test_who_waits_hears_of_every_step_forward() -> None:
 
 
 async def test_a_full_queue_refuses_and_forgets_the_refused() -> None:
-    admission = Admission(row_count=1, max_queued=1)
+    admission = Admission(Room(1, PLENTY), max_queued=1)
 
-    async with holding(admission, 1, 1):
+    async with holding(admission, rows(1), rows(1)):
         for _ in range(2):
             with pytest.raises(AceError) as caught:
-                async with admission.join(1):
+                async with admission.join(rows(1)):
                     pass
             assert (caught.value.kind, caught.value.reason) == (Kind.OVERLOADED, "QUEUE_FULL")
 

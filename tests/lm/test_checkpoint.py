@@ -56,6 +56,14 @@ def test_a_tensor_that_is_missing_or_unexpected_is_named(tmp_path: Path) -> None
         checkpoint.verify(strange)
 
 
+def test_a_tokenizer_with_ids_that_the_network_has_not_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"vocab_size": 846}))
+
+    checkpoint.verify_vocabulary(tmp_path, 846)
+    with pytest.raises(ValueError, match="847 tokens for a network of 846"):
+        checkpoint.verify_vocabulary(tmp_path, 847)
+
+
 def test_the_code_book_is_as_large_as_the_codec_says(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"fsq_input_levels": [8, 8, 8, 5, 5, 5]}))

@@ -47,6 +47,20 @@ def test_a_batch_chooses_what_each_request_chooses_alone() -> None:
     assert together == alone == [shuffled[order.index(place)] for place in range(len(seats))]
 
 
+def test_masks_are_counted_by_kind() -> None:
+    chooser = Chooser(GRAMMAR, torch.device("cpu"))
+    seats = [Seat(track, place, place + 20) for place, track in enumerate(tracks())]
+
+    for _ in range(2):
+        chooser.choose(scores(40), seats)
+
+    allowed = [seat.track.allowed for seat in seats]
+    few = sum(isinstance(item, Only) and len(item.tokens) > 1 for item in allowed)
+    assert chooser.mask_counts["few"] == 2 * few > 0
+    assert sum(chooser.mask_counts.values()) == 2 * len(seats)
+    assert all(chooser.mask_counts.values())
+
+
 def test_only_what_the_grammar_allows_is_chosen_whatever_the_scores() -> None:
     chooser, logits = Chooser(GRAMMAR, torch.device("cpu")), scores(40)
     logits[:, vocabulary().size :] = 1e6

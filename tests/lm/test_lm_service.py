@@ -321,6 +321,23 @@ async def test_requests_wait_their_turn_and_are_refused_when_the_queue_is_full(c
     assert events[-1].result.usage.queue_seconds > 0
 
 
+async def test_a_request_whose_tokens_would_not_fit_beside_the_others_waits(connect: Connector) -> None:
+    """Rows are left, but each takes a prompt and 500 codes in two rows of a cache of 2000 tokens."""
+    engine = FakeEngine(paused=True, cache_token_count=2000)
+    async with connect(engine, max_rows=8) as lm:
+        first = asyncio.create_task(all_of(lm.GenerateCodes(codes(duration_seconds=100.0))))
+        await engine.started.wait()
+        second = aiter(lm.GenerateCodes(codes(duration_seconds=100.0)))
+        waiting = await anext(second)
+        engine.allow(10_000)
+        events = await all_of(second)
+        await first
+
+    assert waiting.queued.position == 0
+    assert events[-1].result.code_count == 500
+    assert engine.jobs[0].cache_token_count == engine.jobs[0].prompt_token_count + 1000
+
+
 @pytest.mark.parametrize("leave", ["cancel", "deadline"])
 async def test_a_caller_who_leaves_frees_the_rows_at_once(connect: Connector, leave: str) -> None:
     engine = FakeEngine(paused=True)
@@ -417,6 +434,27 @@ async def test_logs_tell_decisions_on_request_and_never_words(
     assert "step 0: one of 1 tokens" in caplog.text
     assert "wrote" in caplog.text
     assert "secret" not in caplog.text
+
+
+async def test_prometheus_sees_rows_cache_masks_and_times(connect: Connector) -> None:
+    def value(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"acestep_lm_{name}", labels) or 0.0
+
+    engine, times = FakeEngine(paused=True), value("token_seconds_count", phase="codes")
+    async with connect(engine) as lm:
+        call = asyncio.create_task(all_of(lm.GenerateCodes(codes(duration_seconds=20.0))))
+        await engine.started.wait()
+
+        assert value("rows_running") == 2
+        assert value("cache_used_ratio") == 0.25
+        assert value("preemptions_total") == 3
+        assert value("constraint_masks_total", kind="codes") == 5
+        assert value("reserved_tokens") == engine.jobs[0].cache_token_count > 200
+        engine.allow(100)
+        await call
+        assert value("reserved_tokens") == value("rows_running") == 0
+
+    assert value("token_seconds_count", phase="codes") - times >= 100 // 16
 
 
 async def test_model_info_tells_the_limits(connect: Connector) -> None:

@@ -6,24 +6,6 @@ import pytest
 
 from lm_service import parse
 from lm_service.metadata import Metadata
-from tests.lm.golden import Vector, vectors
-
-
-@vectors("parse_output")
-def test_fields_are_read_as_the_reference_reads_them(vector: Vector) -> None:
-    expected = {name: str(value) for name, value in vector["expected"]["metadata"].items()}
-
-    assert parse.fields(vector["input"]) == expected
-
-
-@vectors("extract_lyrics")
-def test_lyrics_are_what_follows_the_block(vector: Vector) -> None:
-    assert parse.lyrics(vector["input"]) == vector["expected"]
-
-
-@vectors("small_helpers", but=tuple(f"X{n:02}" for n in (*range(1, 15), *range(18, 45))))
-def test_the_lines_of_a_caption_are_joined(vector: Vector) -> None:
-    assert parse.fields(f"caption: {vector['input']}")["caption"] == vector["expected"]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +33,20 @@ def test_valid_values_are_typed() -> None:
     assert parse.metadata(text) == Metadata(
         bpm=120, caption="a b", duration_s=60.0, keyscale="F# minor", language="no"
     )
+
+
+def test_quotes_that_yaml_put_around_a_value_are_removed_and_others_kept() -> None:
+    text = "<think>\ncaption: 'It''s: dark'\nlanguage: \"no\"\n</think>"
+
+    assert parse.metadata(text) == Metadata(caption="It's: dark", language="no")
+    assert parse.fields("caption: 'a' and 'b'") == {"caption": "'a' and 'b'"}
+    assert parse.fields("caption: '") == {"caption": "'"}
+    assert parse.fields("caption: ''") == {"caption": "''"}
+
+
+@pytest.mark.parametrize("heading", ["# Lyric", "# Lyrics", "#LYRIC", "# Languages\nen\n\n# Lyric"])
+def test_no_heading_is_left_in_the_lyrics(heading: str) -> None:
+    assert parse.lyrics(f"<think></think>\n\n{heading}\n[Verse]\nla<|im_end|>") == "[Verse]\nla"
 
 
 def test_fields_are_complete_when_nothing_can_be_added() -> None:

@@ -7,49 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lm_service.sampling import Draw, Sampling, drawn, guided, penalised, threshold
-from tests.lm.golden import Vector, vectors
-
-# The recorded "pt" function drops what the contract drops. The others: S22 to S25 mix the prompt
-# into the penalty or ignore settings; S27 to S49 are limits and errors of the reference's engine.
-FILTERS = ("S01", "S03", "S04", "S06", "S07", "S09", "S10", "S12", "S15", "S16", "S18")
-
-
-def others(group: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for number in range(1, 51) if (name := f"S{number:02}") not in group)
-
-
-def numbers(values: list[float | str]) -> Tensor:
-    return torch.tensor([float(value) for value in values])
-
-
-def filtered(scores: Tensor, top_k: int = 0, top_p: float = 1.0) -> Tensor:
-    best = scores.sort(descending=True).values[None]
-    lowest = threshold(
-        best, best.logsumexp(-1, keepdim=True), torch.tensor([[top_k]]), torch.tensor([[top_p]])
-    )
-    return scores.masked_fill(scores < lowest[0], -torch.inf)
-
-
-@vectors("sampling", but=others(FILTERS))
-def test_filters_keep_what_the_reference_keeps(vector: Vector) -> None:
-    given = vector["input"]
-
-    kept = filtered(numbers(given["logits"]), given.get("top_k") or 0, given.get("top_p") or 1.0)
-
-    assert kept.tolist() == numbers(vector["expected"]).tolist()
-
-
-@vectors("sampling", but=others(("S19", "S21")))
-def test_guidance_mask_penalty_and_top_k_come_in_this_order(vector: Vector) -> None:
-    given = vector["input"]
-
-    scores = guided(numbers(given["cond"]), numbers(given["uncond"]), torch.tensor(given["cfg_scale"]))
-    scores = scores + numbers(given.get("additive_mask", [0.0] * 5))
-    written = torch.tensor(given["prompt_token_ids"])
-    scores = penalised(scores, written, given.get("repetition_penalty", 1.0))
-
-    assert filtered(scores, given.get("top_k", 0)).tolist() == numbers(vector["expected"]).tolist()
+from lm_service.sampling import Draw, Sampling, drawn, penalised
 
 
 def test_a_penalty_makes_written_tokens_less_likely_on_both_sides_of_zero() -> None:

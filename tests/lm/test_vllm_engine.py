@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from common.errors import AceError
 from lm_service import prompt, vllm_environment
 from lm_service.engine import Job, Model
 from lm_service.metadata import Metadata
@@ -132,6 +133,43 @@ async def test_alone_as_in_a_batch_and_again_from_the_prefix_cache(engine: VllmE
     alone = [await run(engine, job) for job in jobs]
 
     assert alone == together
+
+
+async def test_a_request_that_cannot_run_fails_alone(engine: VllmEngine) -> None:
+    """Such jobs are never made by the service: this is what stands behind its checks."""
+    fine = replace(batch(engine.model, temperature=0.9)[2], max_tokens=5)
+    long = tuple([7] * (MAX_MODEL_LEN + 1))
+    impossible = [
+        replace(fine, prompt=long),
+        replace(fine, task=replace(fine.task, unconditional=long)),
+        replace(fine, prompt=(7,)),
+        replace(fine, prompt=()),
+        replace(fine, max_tokens=MAX_MODEL_LEN),
+    ]
+    assert fine.row_count == 2
+    expected = await run(engine, fine)
+
+    beside = [asyncio.create_task(run(engine, fine)) for _ in range(3)]
+    for job in impossible:
+        with pytest.raises(AceError) as caught:
+            await run(engine, job)
+        assert caught.value.reason == "ENGINE_REFUSED"
+
+    assert await asyncio.gather(*beside) == [expected] * 3
+    assert await run(engine, fine) == expected
+    assert engine.unfinished_count() == 0
+
+
+async def test_the_engine_tells_the_masks_that_it_served(engine: VllmEngine) -> None:
+    async def counted() -> int:
+        (counts,) = await engine._llm.collective_rpc("mask_counts")
+        return int(counts["codes"])
+
+    before = await counted()
+    tokens = await run(engine, replace(batch(engine.model, temperature=0.9)[2], max_tokens=5))
+
+    # A row whose prompt is read in chunks is given one too, and what it draws is dropped.
+    assert 0 <= await counted() - before - len(tokens) <= 3
 
 
 async def test_guidance_changes_what_is_written(engine: VllmEngine) -> None:

@@ -1,0 +1,133 @@
+"""Milliseconds per step of one engine, in a process of its own; `bench.lm` starts it.
+
+A step is timed as the difference of a long and a short run, so prompts do not count.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from vllm import LLM, SamplingParams
+
+from lm_service.engine import Task
+from lm_service.guidance.processor import CODE_COUNT
+from lm_service.guidance.request import to_extra_args
+from lm_service.outline import Outline, Phase
+from lm_service.sampling import Sampling
+
+RELEASED_CODES = 64_000
+PROMPT, UNCONDITIONAL, SHORT = 200, 160, 8
+TEMPERATURE, TOP_P, SCALE = 0.85, 0.9, 2.0
+
+OURS = {
+    "guided": Outline(phase=Phase.TEXT, constrained=False),
+    "guided, codes": Outline(phase=Phase.CODES, code_count=3000),
+}
+
+
+def prompt(place: int, length: int) -> tuple[int, ...]:
+    return tuple((7919 * place + 31 * position) % 150_000 for position in range(length))
+
+
+def load(given: argparse.Namespace) -> Any:
+    on_cpu = given.device == "cpu"
+    arguments: dict[str, Any] = {
+        "model": str(given.checkpoint),
+        "skip_tokenizer_init": True,
+        "dtype": "float32" if on_cpu else "bfloat16",
+        "enforce_eager": on_cpu,
+        "max_model_len": 1024,
+        "max_num_seqs": 2 * max(given.pairs),
+        "kv_cache_memory_bytes": (1 if on_cpu else 16) << 30,
+        "enable_prefix_caching": False,
+    }
+    if given.kind == "ours":
+        arguments |= {
+            "scheduler_cls": "lm_service.guidance.scheduler.GuidedScheduler",
+            "logits_processors": ["lm_service.guidance.processor:GuidedProcessor"],
+            "additional_config": {CODE_COUNT: RELEASED_CODES},
+        }
+    if given.kind != "newest":
+        arguments["async_scheduling"] = False
+    return LLM(**arguments)
+
+
+def stock_batch(temperature: float, pairs: int, token_count: int) -> tuple[list[Any], list[Any]]:
+    """As many rows as `pairs` have."""
+    params = SamplingParams(
+        temperature=temperature,
+        top_p=TOP_P if temperature else 1.0,
+        max_tokens=token_count,
+        ignore_eos=True,
+        detokenize=False,
+    )
+    prompts = [{"prompt_token_ids": list(prompt(place, PROMPT))} for place in range(2 * pairs)]
+    return prompts, [params] * len(prompts)
+
+
+def our_batch(outline: Outline, pairs: int, token_count: int) -> tuple[list[Any], list[Any]]:
+    params = []
+    for place in range(pairs):
+        task = Task(
+            outline=outline,
+            sampling=Sampling(temperature=TEMPERATURE, top_p=TOP_P, seed=place),
+            scale=SCALE,
+            unconditional=prompt(1000 + place, UNCONDITIONAL),
+        )
+        arguments = to_extra_args(task)
+        params.append(
+            SamplingParams(
+                temperature=0,
+                max_tokens=token_count,
+                ignore_eos=True,
+                detokenize=False,
+                extra_args=arguments,
+            )
+        )
+    return [{"prompt_token_ids": list(prompt(place, PROMPT))} for place in range(pairs)], params
+
+
+def step_ms(llm: Any, batch: Any, steps: int, repeats: int) -> float:
+    def seconds(token_count: int) -> float:
+        prompts, params = batch(token_count)
+        start = time.perf_counter()
+        outputs = llm.generate(prompts, params, use_tqdm=False)
+        assert all(len(output.outputs[0].token_ids) == token_count for output in outputs)
+        return time.perf_counter() - start
+
+    seconds(SHORT)
+    return statistics.median(
+        1000 * (seconds(SHORT + steps) - seconds(SHORT)) / steps for _ in range(repeats)
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kind", choices=("stock", "newest", "ours"), required=True)
+    parser.add_argument("--device", choices=("cpu", "cuda"), required=True)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--result", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, nargs="+", required=True)
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--repeats", type=int, required=True)
+    given = parser.parse_args()
+    llm, found = load(given), dict[str, dict[int, float]]()
+    batches: dict[str, Any] = {
+        given.kind: partial(stock_batch, TEMPERATURE),
+        f"{given.kind}, greedy": partial(stock_batch, 0.0),
+    }
+    if given.kind == "ours":
+        batches = {name: partial(our_batch, outline) for name, outline in OURS.items()}
+    for pairs in given.pairs:
+        for name, batch in batches.items():
+            times = found.setdefault(name, {})
+            times[pairs] = step_ms(llm, partial(batch, pairs), given.steps, given.repeats)
+    given.result.write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
