@@ -346,6 +346,12 @@ DEPARTURES: tuple[Departure, ...] = (
         when=rules.cover_of_nothing,
     ),
     Departure(
+        reason="a song from a source follows that: codes would take its place (dit.md 2.6)",
+        groups=("decisions", "decisions_newer_upstream"),
+        facts=("codes", "target", "reasoning", "seeds", "sampling"),
+        when=rules.task("lego", "complete"),
+    ),
+    Departure(
         reason="extract works on its source alone (N1)",
         groups=("decisions",),
         facts=SONG_FACTS,

@@ -134,7 +134,7 @@ def _decided(wanted: Order, written: str, *, lm: bool) -> Facts:
     reasoning = planning.codes_metadata(request, plan)
     song, sampled = plan.metadata, request.lm.sampling
     followed = wire.composition(lm_pb.GenerateCodesRequest(metadata=reasoning)).metadata
-    known = plan.duration_source != pb.DURATION_SOURCE_DEFAULT
+    known = song.HasField("duration_seconds") and plan.duration_source != pb.DURATION_SOURCE_DEFAULT
     forced = {
         name.removesuffix("_seconds"): getattr(request, name)
         for name in planning.PLANNED

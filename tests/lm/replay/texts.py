@@ -89,7 +89,7 @@ def small_helpers(world: World, vector: Vector) -> Replayed:
 
 def _all_given(metas: dict[str, Any] | None) -> bool:
     """Whether the plan is left out because there is nothing to plan."""
-    request = gateway_pb.GenerateMusicRequest()
+    request = gateway_pb.GenerateMusicRequest(caption="what there is to plan for")
     request.lm.chain_of_thought.use_cot_metas = True
     names = {"duration": "duration_seconds"}
     for name, value in (metas or {}).items():
