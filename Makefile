@@ -2,9 +2,10 @@
 DEVICE ?= cpu
 VENV ?= .venv
 MODELS ?= models/tiny
+GOLDEN ?= tests/golden/dit
 BIN = $(VENV)/bin
 
-.PHONY: help install demo up down test check protos
+.PHONY: help install demo up down test golden check protos
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
@@ -26,6 +27,9 @@ down: ## Stop what `make up` started
 
 test: install ## Run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
+
+golden: install ## Replay recorded cases of the reference, a line for each (GOLDEN=directory)
+	$(BIN)/python -m bench.golden $(GOLDEN)
 
 check: install ## Lint, types, and the contracts: format, comments, compatibility, generated code
 	$(BIN)/ruff format --check .
