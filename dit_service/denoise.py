@@ -47,7 +47,7 @@ def denoise(
 
     `noise` has that shape, on the device; `fresh` draws more of it, for SDE steps to add.
     """
-    velocity = _Velocity(networks, diffusion)
+    velocity = Velocity(networks, diffusion)
     latents = noise
     for step, (now, later) in enumerate(pairwise(route.times)):
         towards = velocity(latents, now, route.at(step))
@@ -61,7 +61,7 @@ def denoise(
         yield latents
 
 
-class _Velocity:
+class Velocity:
     """The model's velocity, guided where the diffusion asks for it."""
 
     def __init__(self, networks: DitNetworks, diffusion: Diffusion) -> None:

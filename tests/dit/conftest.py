@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
-from functools import cache
 
 import grpc
 import pytest
@@ -14,15 +13,13 @@ from common.server import serving
 from common.slot import Slot
 from dit_service.engine import Engine
 from dit_service.lane import Lane
-from dit_service.networks import DitNetworks, load_dit, load_vae
+from dit_service.networks import load_vae
 from dit_service.servicer import DitServicer, Limits
 from dit_service.text_encoder import TextEncoder
 from dit_service.vae import Vae
 from tests.dit.golden import CHECKPOINTS
 
 CPU = torch.device("cpu")
-
-Networks = Callable[[str], DitNetworks]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,15 +31,6 @@ def one_thread() -> None:
 def no_gradients() -> Iterator[None]:
     with torch.inference_mode():
         yield
-
-
-@pytest.fixture(scope="session")
-def networks() -> Networks:
-    @cache
-    def load(name: str) -> DitNetworks:
-        return load_dit(CHECKPOINTS / name, CPU, torch.float32)
-
-    return load
 
 
 @pytest.fixture(scope="session")

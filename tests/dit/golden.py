@@ -20,26 +20,31 @@ CHECKPOINTS = ROOT / "ckpt"
 TOLERANCE = 2e-5
 WAVEFORM_TOLERANCE = 1e-5
 MODELS = {"turbo": "acestep-v15-turbo", "base": "acestep-v15-base", "xl": "acestep-v15-xl-turbo"}
+"""Checkpoints by the names that cases give them; `xl` is the only one that is not its folder's end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
+    name: str
     facts: dict[str, Any]
     tensors: dict[str, Tensor]
 
     @property
     def model(self) -> str:
-        return MODELS[self.facts["ckpt"]]
+        return MODELS.get(self.facts["ckpt"], f"acestep-v15-{self.facts['ckpt']}")
 
     def __getitem__(self, name: str) -> Tensor:
         return self.tensors[name]
 
 
-def case(name: str) -> Case:
-    path = ROOT / "cases" / name
-    return Case(
-        json.loads(path.with_suffix(".json").read_text()), load_file(path.with_suffix(".safetensors"))
-    )
+def case(name: str, root: Path = ROOT) -> Case:
+    path = root / "cases" / name
+    facts = json.loads(path.with_suffix(".json").read_text())
+    return Case(name, facts, load_file(path.with_suffix(".safetensors")))
+
+
+def case_names(root: Path = ROOT) -> list[str]:
+    return sorted(path.stem for path in (root / "cases").glob("*.json"))
 
 
 def assert_close(actual: Tensor, expected: Tensor, tolerance: float = TOLERANCE) -> None:

@@ -67,16 +67,23 @@ def job_of(golden: Case, item: int = 0) -> RenderJob:
         diffusion=replace(
             TURBO_DIFFUSION,
             inference_steps=call.get("inference_steps", 8),
-            guidance_scale=call.get("guidance_scale", 1.0),
+            guidance_scale=1.0 if "turbo" in golden.model else call.get("guidance_scale", 7.0),
             use_adg=call.get("use_adg", False),
+            cfg_interval_start=call.get("cfg_interval_start", 0.0),
+            cfg_interval_end=call.get("cfg_interval_end", 1.0),
             shift=call.get("shift", 1.0),
+            timesteps=tuple(call.get("timesteps") or ()),
         ),
     )
 
 
+def lego_is_corrected(golden: Case) -> bool:
+    """Whether the old reference made what the new one calls lego: it was asked for an extract."""
+    return "lego" in golden.facts["wave_kinds"].get("semantics", "")
+
+
 def _task(golden: Case) -> Task:
-    # The reference was taught the corrected lego by calling it extract.
-    if "lego" in golden.facts["wave_kinds"].get("semantics", ""):
+    if lego_is_corrected(golden):
         return Task.LEGO
     return Task(golden.facts["call"].get("task_type", "text2music"))
 
