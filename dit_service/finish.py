@@ -3,10 +3,12 @@
 Source: spec dit.md 4.2.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from common.errors import AceError, Kind
 from common.music import SAMPLE_RATE_HZ
 from dit_service.engine import Waveform
 
@@ -33,7 +35,10 @@ class Level:
 
 
 def level(waveform: Waveform) -> Level:
+    """Raises `AceError` (INTERNAL) for samples that are no sound: they must not pass for a song."""
     peak = _peak(waveform)
+    if not math.isfinite(peak):
+        raise AceError(Kind.INTERNAL, "SAMPLES_NOT_FINITE", "decoding gave NaN or infinite samples")
     # In float64: a song has 58 million samples, and float32 would lose the quiet ones.
     rms = float(np.sqrt(np.mean(np.square(waveform), dtype=np.float64)))
     return Level(peak, silent=peak <= SILENCE and rms <= SILENCE)

@@ -75,7 +75,7 @@ def find_model(name: str, models: Sequence[ModelCard]) -> ModelCard:
     raise AceError(
         Kind.NOT_FOUND,
         "MODEL_NOT_LOADED",
-        f"model {name!r} is not loaded; loaded are {loaded}",
+        f"model {name[:64]!r} is not loaded; loaded are {loaded}",
         loaded=loaded,
     )
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from common.errors import AceError
 from dit_service.engine import Waveform
 from dit_service.finish import Finish, finish, level
 
@@ -63,3 +64,14 @@ def test_rounding_never_goes_beyond_full_scale() -> None:
     ]
 
     assert max(loudest) == 1.0
+
+
+@pytest.mark.parametrize("sample", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_sound_do_not_pass_for_a_song(sample: float) -> None:
+    waveform = np.zeros((100, 2), np.float32)
+    waveform[50, 1] = sample
+
+    with pytest.raises(AceError) as caught:
+        level(waveform)
+
+    assert caught.value.reason == "SAMPLES_NOT_FINITE"
