@@ -117,6 +117,8 @@ class Chooser:
             if places:
                 group = tuple(seats[place] for place in places)
                 chosen = choosers[kind](logits, group, [allowed[place] for place in places])
+                if len(places) == len(seats):
+                    return chosen
                 tokens[torch.tensor(places, device=self._device)] = chosen
         return tokens
 
@@ -126,8 +128,11 @@ class Chooser:
         scores = torch.cat(
             [rows.of(logits[:, window.first : window.stop]), rows.of(logits[:, end : end + 1])], -1
         )
-        may_end = torch.tensor([item.or_end for item in allowed], device=self._device)
-        scores[:, -1].masked_fill_(~may_end, -torch.inf)
+        if not any(item.or_end for item in allowed):
+            scores[:, -1] = -torch.inf
+        elif not all(item.or_end for item in allowed):
+            may_end = torch.tensor([item.or_end for item in allowed], device=self._device)
+            scores[:, -1].masked_fill_(~may_end, -torch.inf)
         last = len(window.codes)
         _penalise(scores, seats, lambda token: last if token == end else token - window.first)
         won = drawn(scores, self._code_tokens, [seat.track.draw for seat in seats])

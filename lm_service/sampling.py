@@ -7,6 +7,7 @@ its place there, or whether it was preempted on the way.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -60,20 +61,17 @@ def drawn(
     that. `tokens` is int64 `[columns]` or `[rows, columns]`: which token each column stands for.
     """
     scores = scores.masked_fill(scores.isnan(), -torch.inf)
-    if all(draw.sampling.temperature == 0 for draw in draws):
+    settings = _settings(tuple(draw.sampling for draw in draws), scores.device)
+    if settings.all_greedy:
         return scores.argmax(-1)
-    device = scores.device
-    temperatures = torch.tensor([draw.sampling.temperature or 1.0 for draw in draws], device=device)
-    scaled = scores / temperatures[:, None]
-    columns, candidates = _survivors(scaled, [draw.sampling for draw in draws], candidate_count)
+    columns, candidates = _survivors(scores / settings.temperature, settings, candidate_count)
     names = tokens.expand_as(scores).gather(-1, columns) if columns is not None else tokens
     # The highest of score plus Gumbel noise is a draw from the softmax.
     won = (candidates + _gumbel_noise(names, draws)).argmax(-1, keepdim=True)
     chosen = (columns.gather(-1, won) if columns is not None else won)[:, 0]
-    if all(draw.sampling.temperature > 0 for draw in draws):
+    if not settings.any_greedy:
         return chosen
-    greedy = torch.tensor([draw.sampling.temperature == 0 for draw in draws], device=device)
-    return torch.where(greedy, scores.argmax(-1), chosen)
+    return torch.where(settings.greedy, scores.argmax(-1), chosen)
 
 
 def threshold(best: Tensor, total: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
@@ -96,23 +94,49 @@ def threshold(best: Tensor, total: Tensor, top_k: Tensor, top_p: Tensor) -> Tens
     return torch.maximum(by_k, by_p)
 
 
-def _survivors(
-    scores: Tensor, samplings: Sequence[Sampling], candidate_count: int
-) -> tuple[Tensor | None, Tensor]:
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """The settings of a batch, on the device: all `[rows, 1]` but `greedy`, `[rows]`."""
+
+    temperature: Tensor
+    """1 for greedy rows."""
+    top_k: Tensor
+    top_p: Tensor
+    greedy: Tensor
+    all_greedy: bool
+    any_greedy: bool
+    filtered_count: int
+    """Rows with top-k or top-p."""
+
+
+@lru_cache(maxsize=64)
+def _settings(samplings: tuple[Sampling, ...], device: torch.device) -> _Settings:
+    """Kept, as a batch stays the same for many steps and each tensor costs a copy to the device."""
+    greedy = [item.temperature == 0 for item in samplings]
+    return _Settings(
+        temperature=torch.tensor([[item.temperature or 1.0] for item in samplings], device=device),
+        top_k=torch.tensor([[item.top_k] for item in samplings], device=device),
+        top_p=torch.tensor([[item.top_p] for item in samplings], device=device),
+        greedy=torch.tensor(greedy, device=device),
+        all_greedy=all(greedy),
+        any_greedy=any(greedy),
+        filtered_count=sum(bool(item.top_k or item.top_p < 1) for item in samplings),
+    )
+
+
+def _survivors(scores: Tensor, settings: _Settings, candidate_count: int) -> tuple[Tensor | None, Tensor]:
     """Columns of the candidates and their scores, those filtered away minus infinity.
 
     Columns are None if no row has a filter: then all are candidates.
     """
-    filtered = [item for item in samplings if item.top_k or item.top_p < 1]
-    if not filtered:
+    if not settings.filtered_count:
         return None, scores
-    top_k = torch.tensor([[item.top_k] for item in samplings], device=scores.device)
-    top_p = torch.tensor([[item.top_p] for item in samplings], device=scores.device)
+    top_k, top_p = settings.top_k, settings.top_p
     total = scores.logsumexp(-1, keepdim=True)
     # A row without filters needs every token in the race; only then, or if what is kept may reach
     # beyond the first candidates (ties, a flat distribution), everything is sorted.
     width = scores.shape[-1]
-    first = width if len(filtered) < len(samplings) else min(candidate_count, width)
+    first = width if settings.filtered_count < len(scores) else min(candidate_count, width)
     best, columns = scores.topk(first)
     lowest = threshold(best, total, top_k, top_p)
     if first < width and bool((best[:, -1:] >= lowest).any()):

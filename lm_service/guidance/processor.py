@@ -41,6 +41,8 @@ class GuidedProcessor(LogitsProcessor):  # type: ignore[misc]
         self._rows: dict[int, _Row] = {}
         self._seats: list[Seat] | None = None
         """Who sits where; None after the batch has changed."""
+        self._places: tuple[torch.Tensor, ...] = ()
+        """The rows of the seats: conditional ones, unconditional ones."""
 
     @classmethod
     def validate_params(cls, params: SamplingParams) -> None:
@@ -70,13 +72,15 @@ class GuidedProcessor(LogitsProcessor):  # type: ignore[misc]
         """
         if self._seats is None:
             self._seats = _seated(self._rows)
+            self._places = (
+                torch.tensor([seat.conditional for seat in self._seats], device=self._device),
+                torch.tensor([seat.unconditional for seat in self._seats], device=self._device),
+            )
         if not self._seats:
             return logits
         tokens = self._chooser.choose(logits, self._seats)
-        conditional = torch.tensor([seat.conditional for seat in self._seats], device=self._device)
-        unconditional = torch.tensor([seat.unconditional for seat in self._seats], device=self._device)
         # The rows are overwritten as a whole, so that no NaN can win against the chosen token.
-        for rows in (conditional, unconditional):
+        for rows in self._places:
             logits.index_fill_(0, rows, -torch.inf)
             logits.index_put_((rows, tokens), logits.new_zeros(()))
         return logits

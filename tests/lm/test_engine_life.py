@@ -92,9 +92,9 @@ async def test_a_killed_engine_fails_its_calls_and_ends_the_service(tmp_path: Pa
                 error = from_rpc_error(caught.value)
                 assert (caught.value.code(), error.reason) == (grpc.StatusCode.UNAVAILABLE, "ENGINE_DEAD")
                 assert error.retry_after_s
-            while await serving(channel):
-                await asyncio.sleep(0.05)
             async with asyncio.timeout(20):
+                while await serving(channel):
+                    await asyncio.sleep(0.05)
                 assert await service.wait() == 1
         assert time.monotonic() - killed < 15
         assert "the engine has died" in (tmp_path / "log").read_text()

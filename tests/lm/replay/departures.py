@@ -413,6 +413,12 @@ DEPARTURES: tuple[Departure, ...] = (
         when=lambda vector, ours, theirs: "language" in (given(vector).get("user_metadata") or {}),
     ),
     Departure(
+        reason="phases are calls of their own; a failure is a gRPC status (5.3)",
+        groups=("public_calls",),
+        facts=("call",),
+        when=rules.name_has("two-phase call"),
+    ),
+    Departure(
         reason="there is no raw generation: prompts are the service's own (5.4)",
         groups=("public_calls",),
         facts=("call",),
