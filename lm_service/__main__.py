@@ -3,14 +3,12 @@
 import asyncio
 import importlib
 import logging
-import sys
 from contextlib import AsyncExitStack
 
 from acestep.lm.v1 import lm_service_pb2_grpc
 from common.server import Server, serving, until_signalled
-from common.settings import load
+from common.service import run
 from common.slot import Slot
-from common.telemetry import configure_logging, serve_metrics
 from lm_service import metrics, vllm_environment
 from lm_service.admission import Admission, Room
 from lm_service.generation import Generations
@@ -24,7 +22,6 @@ NAME = "acestep.lm.v1.LmService"
 
 
 async def main(settings: Settings) -> None:
-    serve_metrics(settings.metrics_host, settings.metrics_port)
     slot: Slot[Service] = Slot("the language model")
     servicer = LmServicer(slot)
     # The engine is closed after the server, so that calls in flight can finish.
@@ -66,10 +63,4 @@ async def _run(settings: Settings, slot: Slot[Service], server: Server, after: A
 
 
 if __name__ == "__main__":
-    try:
-        settings = load(Settings, "ACESTEP_LM")
-        configure_logging(settings.log_format, settings.log_level)
-        asyncio.run(main(settings))
-    except (OSError, ValueError, RuntimeError) as error:
-        logger.critical("%s", error, exc_info=not isinstance(error, OSError | ValueError))
-        sys.exit(1)
+    run(Settings, "ACESTEP_LM", main)
