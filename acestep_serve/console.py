@@ -51,7 +51,7 @@ def run(work: Coroutine[Any, Any, None], address: str) -> None:
     Exits with 1 failed, 2 refused, 3 server not reachable, 4 no room, 130 cancelled.
     """
     try:
-        asyncio.run(_cancelled_by_sigterm(work))
+        asyncio.run(_cancelled_by_signals(work))
     except (KeyboardInterrupt, asyncio.CancelledError):
         err.print("cancelled")
         raise typer.Exit(EXIT_CANCELLED) from None
@@ -63,9 +63,11 @@ def run(work: Coroutine[Any, Any, None], address: str) -> None:
         raise typer.Exit(EXIT_FAILED) from None
 
 
-async def _cancelled_by_sigterm(work: Coroutine[Any, Any, None]) -> None:
+async def _cancelled_by_signals(work: Coroutine[Any, Any, None]) -> None:
     task = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    # SIGINT too: Python leaves it ignored in a process that a shell has put into the background.
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
     await task
 
 

@@ -120,4 +120,4 @@ async def test_the_deadline_of_a_caller_is_that_of_each_stage(world: World) -> N
 
     for left in (*world.lm.seconds_left, *world.dit.seconds_left):
         assert left is not None
-        assert left <= 9.0
+        assert left <= 9.1  # gRPC rounds what it sends up
