@@ -9,10 +9,10 @@ from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.music.v1 import music_pb2
 from common.fields import FieldChecker
+from common.lm_sampling import check_sampling, with_defaults
 from common.music import INSTRUMENTAL_LYRICS, MAX_CAPTION_CHARACTERS, MAX_CODES, MAX_LYRICS_CHARACTERS
 from gateway.deadline import Deadline
 from gateway.generation import Workshop
-from gateway.sampling_params import check_sampling, with_defaults
 from gateway.stages import answer, closing_events, forwarded
 
 

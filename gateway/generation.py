@@ -1,7 +1,8 @@
 """From a request to songs: the plan first, which they share, then every song on its own."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from acestep import __version__
@@ -35,7 +36,7 @@ class Workshop:
 
 async def generate(
     workshop: Workshop, info: Info, order: Order, deadline: Deadline
-) -> AsyncIterator[pb.GenerateMusicResponse]:
+) -> AsyncGenerator[pb.GenerateMusicResponse, None]:
     """Carry out `order`, whose models are known to be loaded.
 
     Raises `AceError` if a stage refuses or fails, unless at least one song succeeds.
@@ -66,15 +67,17 @@ async def generate(
     yield pb.GenerateMusicResponse(plan=plan)
     maker = SongMaker(order, plan, workshop.stages, workshop.uploads, workshop.settings, deadline, fraction)
     songs: list[pb.Song] = []
-    async for song_event in merged([maker.make(index) for index in range(order.song_count)]):
-        if isinstance(song_event, FinishedSong):
-            songs.append(song_event.song)
-            for message in _file_messages(song_event, request.output.audio_format):
-                yield message
-        else:
-            if song_event.HasField("song"):
+    making = merged([maker.make(index) for index in range(order.song_count)])
+    async with aclosing(making) as song_events:
+        async for song_event in song_events:
+            if isinstance(song_event, FinishedSong):
                 songs.append(song_event.song)
-            yield song_event
+                for message in _file_messages(song_event, request.output.audio_format):
+                    yield message
+            else:
+                if song_event.HasField("song"):
+                    songs.append(song_event.song)
+                yield song_event
     if len(maker.errors) == order.song_count:
         raise maker.errors[0]
     result = _result(order, info, plan, songs)

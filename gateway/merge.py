@@ -1,14 +1,14 @@
 """Several streams of events as one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-async def merged(sources: Sequence[AsyncIterator[T]]) -> AsyncIterator[T]:
+async def merged(sources: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
     """Run all `sources` at once and hand out what they yield, as it comes.
 
     A source that raises ends the others. Leaving early cancels them all. What is not read
@@ -16,9 +16,9 @@ async def merged(sources: Sequence[AsyncIterator[T]]) -> AsyncIterator[T]:
     """
     queue: asyncio.Queue[T | None] = asyncio.Queue()
 
-    async def pump(source: AsyncIterator[T]) -> None:
+    async def pump(source: AsyncGenerator[T, None]) -> None:
         try:
-            async with aclosing(source) as items:  # type: ignore[type-var]  # ours are generators
+            async with aclosing(source) as items:
                 async for item in items:
                     queue.put_nowait(item)
         finally:

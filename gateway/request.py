@@ -8,6 +8,7 @@ from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
 from common.fields import FieldChecker
+from common.lm_sampling import check_sampling, with_defaults
 from common.music import (
     CODE_RATE_HZ,
     MAX_BATCH,
@@ -19,7 +20,6 @@ from common.music import (
 from common.telemetry import REQUEST_ID, new_request_id
 from gateway import planning, seeds
 from gateway.encoding import FORMATS, MP3_LEVELS
-from gateway.sampling_params import check_sampling, with_defaults
 
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{0,64}")
 NO_USER_INPUT = "NO USER INPUT"

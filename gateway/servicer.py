@@ -1,7 +1,7 @@
 """`MusicService`: admit, check with the stages, hand on."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 
 import grpc
 
@@ -33,9 +33,11 @@ class MusicServicer(rpc.MusicServiceServicer):
         REQUEST_ID.set(order.request.request_id)
         info = await self._workshop.stages.info()
         self._check_against(info, order)
+        songs = generation.generate(self._workshop, info, order, deadline)
         with self._admitted(order):
-            async for event in generation.generate(self._workshop, info, order, deadline):
-                yield event
+            async with aclosing(songs) as events:
+                async for event in events:
+                    yield event
 
     async def UnderstandMusic(
         self, message: pb.UnderstandMusicRequest, context: Context

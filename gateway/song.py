@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
@@ -60,7 +60,7 @@ class SongMaker:
     def __post_init__(self) -> None:
         self.lm_turns = asyncio.Semaphore(self.order.request.lm.batch_chunk_size)
 
-    async def make(self, index: int) -> AsyncIterator[SongEvent]:
+    async def make(self, index: int) -> AsyncGenerator[SongEvent, None]:
         """The events of song `index`. A failure is an event too: other songs go on."""
         seeds = self.order.seeds[index]
         song = pb.Song(song_index=index, seeds=pb.Seeds(lm_seed=seeds.lm, dit_seed=seeds.dit))

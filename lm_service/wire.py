@@ -9,6 +9,7 @@ from acestep.lm.v1 import lm_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
 from common.fields import FieldChecker
+from common.lm_sampling import check_sampling, with_defaults
 from common.music import (
     CODE_RATE_HZ,
     MAX_CAPTION_CHARACTERS,
@@ -26,10 +27,8 @@ from lm_service.metadata import Metadata
 from lm_service.sampling import Sampling
 from lm_service.song import Composition, Description, Plan, Wish
 
-DEFAULT_TEMPERATURE = 0.85
 DEFAULT_CODES_TOP_P = 0.9
 DEFAULT_SCALE = 2.0
-MAX_TOP_K = 1024
 MIN_CODES_S = 1 / CODE_RATE_HZ
 
 Value = TypeVar("Value")
@@ -53,34 +52,20 @@ def check_model(request: Request, model: Model) -> None:
 
 def wish(request: Request, default_top_p: float) -> Wish:
     """Read `request.sampling`; an absent seed is drawn. Raises `AceError` (INVALID)."""
-    given, check = request.sampling, FieldChecker()
-    top_p = given.top_p if given.HasField("top_p") else default_top_p
-    if not 0 < top_p <= 1:  # false for NaN too
-        check.refuse("sampling.top_p", "must be within (0, 1]", f"{top_p:g}")
-    sampling = Sampling(
-        temperature=check.within(
-            "sampling.temperature",
-            given.temperature if given.HasField("temperature") else DEFAULT_TEMPERATURE,
-            0,
-            2,
-        ),
-        top_k=check.integer("sampling.top_k", given.top_k, 0, MAX_TOP_K),
-        top_p=top_p,
-        repetition_penalty=check.within(
-            "sampling.repetition_penalty",
-            given.repetition_penalty if given.HasField("repetition_penalty") else 1.0,
-            0.5,
-            2,
-        ),
-        seed=check.seed("sampling.seed", given.seed)
-        if given.HasField("seed")
-        else secrets.randbelow(MAX_SEED + 1),
-    )
+    check = FieldChecker()
+    check_sampling(check, "sampling", request.sampling)
     check.done()
+    used = with_defaults(request.sampling, default_top_p)
     return Wish(
-        sampling=sampling,
-        constrained=not given.HasField("use_constrained_decoding") or given.use_constrained_decoding,
-        debug=given.constrained_decoding_debug,
+        sampling=Sampling(
+            temperature=used.temperature,
+            top_k=used.top_k,
+            top_p=used.top_p,
+            repetition_penalty=used.repetition_penalty,
+            seed=used.seed if used.HasField("seed") else secrets.randbelow(MAX_SEED + 1),
+        ),
+        constrained=used.use_constrained_decoding,
+        debug=used.constrained_decoding_debug,
     )
 
 
