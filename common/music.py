@@ -22,6 +22,9 @@ MAX_SEED = 2**63 - 1
 CHUNK_BYTES = 256 * 1024
 """Size of audio messages; the fastest on a loopback stream of 16 KiB to 3 MiB."""
 
+MAX_CHUNK_BYTES = 1024 * 1024
+"""Largest chunk of an upload that is taken."""
+
 INSTRUMENTAL_LYRICS = "[Instrumental]"
 UNKNOWN_LANGUAGE = "unknown"
 

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from acestep.dit.v1 import dit_service_pb2 as dit_pb2
 from acestep.music.v1 import music_pb2
 from common.errors import invalid
-
-MAX_CHUNK_BYTES = 1024 * 1024
+from common.music import MAX_CHUNK_BYTES
 
 Requests = AsyncIterator[dit_pb2.RenderRequest] | AsyncIterator[dit_pb2.EncodeAudioRequest]
 

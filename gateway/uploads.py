@@ -14,12 +14,11 @@ import soundfile
 
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind, invalid
-from common.music import CHUNK_BYTES, MAX_DURATION_S
+from common.music import CHUNK_BYTES, MAX_CHUNK_BYTES, MAX_DURATION_S
 from gateway.metrics import UPLOADED_BYTES
 
 ID_BYTES = 16
 AUDIO_ID_PATTERN = re.compile(r"[0-9a-f]{32}")
-MAX_CHUNK_BYTES = 1024 * 1024
 PARTIAL_SUFFIX = ".partial"
 ABANDONED_S = 3600.0
 """A file that arrives, and to which nothing was added for so long, is what a crash left."""
@@ -68,7 +67,8 @@ class Uploads:
             if announced_bytes not in (None, size):
                 raise invalid("header.byte_count", f"must be the file's {size} bytes", announced_bytes)
             upload = await asyncio.to_thread(_inspect, partial, audio_id)
-            partial.replace(self._folder / upload.audio_id)
+            async with self._turn:  # a listing that sees neither name would miss the file
+                partial.replace(self._folder / upload.audio_id)
             return upload
         finally:
             partial.unlink(missing_ok=True)

@@ -146,6 +146,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
         self.jobs: list[dit_pb.RenderJob] = []
         self.reference_bytes = 0
         self.cancelled = asyncio.Event()
+        self.cancelled_seeds: set[int] = set()
         self.gate = Gate()
         self.request_ids: list[str] = []
         self.seconds_left: list[float | None] = []
@@ -188,6 +189,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
             if job.seed in self.failures:
                 raise self.failures[job.seed]
         except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled_seeds.add(job.seed)
             self.cancelled.set()
             raise
         seconds = len(job.audio_codes) / 5 or job.metadata.duration_seconds

@@ -70,6 +70,18 @@ async def test_a_bad_field_is_named_with_its_rule_and_value(
     assert not world.lm.requests
 
 
+async def test_bad_fields_of_gateway_and_diffusion_are_told_together(world: World) -> None:
+    request = song_request(bpm=10, diffusion=Diffusion(inference_steps=99))
+
+    with pytest.raises(ServiceError) as caught:
+        await songs_of(world.client, request)
+
+    assert [violation.field for violation in caught.value.violations] == [
+        "bpm",
+        "diffusion.inference_steps",
+    ]
+
+
 async def test_neither_caption_nor_lyrics_is_refused(world: World) -> None:
     with pytest.raises(ServiceError) as caught:
         await songs_of(world.client, pb.GenerateMusicRequest(caption="  "))

@@ -149,6 +149,15 @@ async def test_the_file_is_what_was_asked_for(
     assert file.frames == 480_000
 
 
+async def test_the_bit_rate_of_an_mp3_is_the_one_asked_for(world: World) -> None:
+    for rate in (128_000, 320_000):
+        output = pb.OutputParams(audio_format=music_pb2.AUDIO_FORMAT_MP3, mp3_bits_per_second=rate)
+
+        (song,) = await songs_of(world.client, song_request(output=output))
+
+        assert len(song.data) * 8 / 10.0 == pytest.approx(rate, rel=0.02)
+
+
 async def test_a_float_file_holds_the_very_samples_of_the_render(world: World) -> None:
     output = pb.OutputParams(audio_format=music_pb2.AUDIO_FORMAT_WAV32)
 
@@ -174,12 +183,14 @@ async def test_cancelling_while_codes_are_written_cancels_the_language_model(wor
 async def test_cancelling_while_it_renders_cancels_every_render(world: World) -> None:
     world.dit.gate.close()
     reader = asyncio.create_task(songs_of(world.client, song_request(seeds=(1, 2))))
-    await world.dit.gate.waiting.wait()
+    async with asyncio.timeout(10):
+        while len(world.dit.jobs) < 2:
+            await world.client.capabilities()
 
-    reader.cancel()
+        reader.cancel()
 
-    async with asyncio.timeout(5):
-        await world.dit.cancelled.wait()
+        while world.dit.cancelled_seeds != {1, 2}:
+            await world.client.capabilities()
     world.dit.gate.open()
     assert await songs_of(world.client, song_request())
 

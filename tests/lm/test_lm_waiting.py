@@ -1,0 +1,123 @@
+"""`LmService` when there is no room yet, when a caller leaves, and when nothing comes."""
+
+import asyncio
+
+import grpc
+import pytest
+from prometheus_client import REGISTRY
+
+from acestep.lm.v1 import lm_service_pb2 as pb
+from common.status import from_rpc_error
+from tests.lm.calls import all_of, codes, error_of, plan, running
+from tests.lm.conftest import Connector
+from tests.lm.fakes import FakeEngine
+
+
+async def test_requests_wait_their_turn_and_are_refused_when_the_queue_is_full(connect: Connector) -> None:
+    engine = FakeEngine(paused=True)
+    async with connect(engine, max_rows=2, max_queued=1) as lm:
+        consumed = asyncio.create_task(all_of(lm.GenerateCodes(codes(duration_seconds=0.2))))
+        await engine.started.wait()
+        second = aiter(lm.Plan(plan()))
+        waiting = await anext(second)
+        code, error = await error_of(lm.Plan(plan()))
+        engine.allow(10_000)
+        events = await all_of(second)
+        await consumed
+
+    assert waiting.queued.position == 0
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert error.reason == "QUEUE_FULL"
+    assert error.retry_after_s is not None
+    assert events[-1].result.usage.queue_seconds > 0
+
+
+async def test_a_request_whose_tokens_would_not_fit_beside_the_others_waits(connect: Connector) -> None:
+    """Rows are left, but each takes a prompt and 500 codes in two rows of a cache of 2000 tokens."""
+    engine = FakeEngine(paused=True, cache_token_count=2000)
+    async with connect(engine, max_rows=8) as lm:
+        first = asyncio.create_task(all_of(lm.GenerateCodes(codes(duration_seconds=100.0))))
+        await engine.started.wait()
+        second = aiter(lm.GenerateCodes(codes(duration_seconds=100.0)))
+        waiting = await anext(second)
+        engine.allow(10_000)
+        events = await all_of(second)
+        await first
+
+    assert waiting.queued.position == 0
+    assert events[-1].result.code_count == 500
+    assert engine.jobs[0].cache_token_count == engine.jobs[0].prompt_token_count + 1000
+
+
+@pytest.mark.parametrize("leave", ["cancel", "deadline"])
+async def test_a_caller_who_leaves_frees_the_rows_at_once(connect: Connector, leave: str) -> None:
+    engine = FakeEngine(paused=True)
+    async with connect(engine, max_rows=2) as lm:
+        abandoned = lm.GenerateCodes(codes(), timeout=0.3 if leave == "deadline" else None)
+        consumed = asyncio.create_task(error_of(abandoned))
+        await engine.started.wait()
+        assert running("codes") == 1
+        if leave == "cancel":
+            abandoned.cancel()
+        await engine.closed.wait()
+        engine.allow(10_000)
+        following = await all_of(lm.GenerateCodes(codes(seed=2)))
+        await asyncio.gather(consumed, return_exceptions=True)
+
+    assert following[-1].result.code_count == 10
+    assert engine.unfinished_count() == 0
+    assert running("codes") == 0
+
+
+async def test_a_caller_who_leaves_the_queue_makes_room_in_it(connect: Connector) -> None:
+    engine = FakeEngine(paused=True)
+    async with connect(engine, max_rows=1, max_queued=1) as lm:
+        first = asyncio.create_task(all_of(lm.Plan(plan())))
+        await engine.started.wait()
+        abandoned = lm.Plan(plan())
+        assert (await abandoned.read()).HasField("queued")
+        abandoned.cancel()
+        while REGISTRY.get_sample_value("acestep_lm_requests_queued"):
+            await asyncio.sleep(0)  # until the cancel has arrived
+        following = aiter(lm.Plan(plan()))
+        assert (await anext(following)).HasField("queued")
+        engine.allow(10_000)
+        await first
+        await all_of(following)
+
+    assert len(engine.jobs) == 2
+
+
+async def test_a_request_without_tokens_ends_with_the_name_of_its_phase(connect: Connector) -> None:
+    engine = FakeEngine(paused=True)
+    async with connect(engine, stall_s=0.05) as lm:
+        code, error = await error_of(lm.GenerateCodes(codes()))
+
+    assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert (error.reason, error.facts["phase"]) == ("STALLED", "codes")
+    assert engine.unfinished_count() == 0
+
+
+async def test_a_request_that_waits_for_others_inside_the_engine_has_not_stalled(
+    connect: Connector,
+) -> None:
+    """One waits without a token while the other writes for longer than the limit, then it stalls too."""
+    engine, ended = FakeEngine(paused=True), list[str]()
+    engine.starved_seed = 2
+
+    async def call(name: str, request: pb.GenerateCodesRequest) -> None:
+        try:
+            await all_of(lm.GenerateCodes(request))
+        except grpc.aio.AioRpcError as error:
+            name = f"{name} {from_rpc_error(error).reason}"
+        ended.append(name)
+
+    async with connect(engine, stall_s=1.0) as lm, asyncio.TaskGroup() as calls:
+        calls.create_task(call("writer", codes(duration_seconds=1.6)))
+        await engine.started.wait()
+        calls.create_task(call("waiter", codes(seed=2)))
+        for _ in range(8):
+            engine.allow(1)
+            await asyncio.sleep(0.2)
+
+    assert ended == ["writer", "waiter STALLED"]
