@@ -117,10 +117,7 @@ def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetw
     tensors = checkpoint.read_tensors(folder)
     tensors["encoder.silence_latent"] = silence  # the condition encoder keeps it as a buffer
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-        transformer = AceStepTransformer1DModel(**_transformer_sizes(config))
-        conditioner = AceStepConditionEncoder(**_conditioner_sizes(config))
-        tokenizer = AceStepAudioTokenizer(**_tokenizer_sizes(config))
-        detokenizer = AceStepAudioTokenDetokenizer(**_detokenizer_sizes(config))
+        transformer, conditioner, tokenizer, detokenizer = modules(config)
     # Its tables are in no file: they must be made where memory is real.
     tokenizer.quantizer = type(tokenizer.quantizer)(
         config["fsq_dim"], config["fsq_input_levels"], config["fsq_input_num_quantizers"]
@@ -143,6 +140,16 @@ def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetw
         silence=silence.to(device, torch.float32),
         timbre_frames=config["timbre_fix_frame"],
         code_count=_code_count(config),
+    )
+
+
+def modules(config: Config) -> tuple[Any, Any, Any, Any]:
+    """Transformer, condition encoder, tokenizer and detokenizer of a configuration, not yet filled."""
+    return (
+        AceStepTransformer1DModel(**_transformer_sizes(config)),
+        AceStepConditionEncoder(**_conditioner_sizes(config)),
+        AceStepAudioTokenizer(**_tokenizer_sizes(config)),
+        AceStepAudioTokenDetokenizer(**_detokenizer_sizes(config)),
     )
 
 
