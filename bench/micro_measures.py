@@ -59,7 +59,7 @@ def _tempo(onsets: Sound) -> float:
 
 def _key(mono: Sound) -> tuple[int, str]:
     held = harmonic(mono, margin=2)
-    chroma = librosa.feature.chroma_cqt(y=held, sr=RATE_HZ, norm=None).mean(1)
+    chroma = librosa.feature.chroma_cqt(y=held, sr=RATE_HZ).mean(1)
     fits = {
         (tonic, mode): float(np.corrcoef(np.roll(profile, tonic), chroma)[0, 1])
         for mode, profile in PROFILES.items()
