@@ -4,8 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-import grpc
-
+from common.channels import open_channel
 from common.errors import AceError
 from common.server import CLIENT_OPTIONS, serving, until_signalled
 from common.service import run
@@ -23,8 +22,8 @@ logger = logging.getLogger(__name__)
 
 async def main(settings: Settings) -> None:
     async with (
-        grpc.aio.insecure_channel(settings.lm_address, CLIENT_OPTIONS) as lm_channel,
-        grpc.aio.insecure_channel(settings.dit_address, CLIENT_OPTIONS) as dit_channel,
+        open_channel(settings.lm_address, settings.stage_tls, CLIENT_OPTIONS) as lm_channel,
+        open_channel(settings.dit_address, settings.stage_tls, CLIENT_OPTIONS) as dit_channel,
     ):
         stages = Stages(lm_channel, dit_channel, settings.info_timeout_s)
         uploads = Uploads(
@@ -35,7 +34,11 @@ async def main(settings: Settings) -> None:
         )
         workshop = Workshop(stages, uploads, settings)
         async with serving(
-            settings.address, lambda server: add_to(server, workshop), [SERVICE_NAME], settings.grace_s
+            settings.address,
+            lambda server: add_to(server, workshop),
+            [SERVICE_NAME],
+            settings.grace_s,
+            exposure=settings,
         ) as server:
             first_answer = asyncio.create_task(_welcome_when_ready(stages, server.welcome))
             await until_signalled()
