@@ -9,6 +9,7 @@ from acestep_serve.capabilities_command import capabilities
 from acestep_serve.generate_command import generate
 from acestep_serve.models_command import models_app
 from acestep_serve.text_commands import create, format_song, understand
+from acestep_serve.tokens_command import tokens_app
 from acestep_serve.up import down, up
 
 
@@ -41,6 +42,7 @@ app.command()(create)
 app.command("format")(format_song)
 app.command()(capabilities)
 app.add_typer(models_app, name="models")
+app.add_typer(tokens_app, name="tokens")
 
 
 def main() -> None:

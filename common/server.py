@@ -11,7 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from common.exposure import Exposure
-from common.interceptors import CallInterceptor
+from common.interceptors import CallInterceptor, Enter
 from common.tls import TlsFiles, server_credentials
 
 logger = logging.getLogger(__name__)
@@ -73,15 +73,19 @@ async def serving(
     grace_s: float = 30.0,
     reader_patience_s: float = 60.0,
     exposure: Exposure = OPEN,
+    enter: Enter | None = None,
 ) -> AsyncIterator[Server]:
     """Serve inside the block; port 0 asks for a free one.
 
     Health is NOT_SERVING until `Server.welcome`, liveness is SERVING at once. On leaving,
     health turns NOT_SERVING first, then calls in flight get `grace_s` seconds to finish. A stream
-    whose client takes no message for `reader_patience_s` is cancelled.
+    whose client takes no message for `reader_patience_s` is cancelled. With `enter`, calls must be
+    let in.
     Raises `OSError` if an address cannot be bound, and `TlsError` if a TLS file is not in order.
     """
-    server = grpc.aio.server(interceptors=[CallInterceptor(reader_patience_s)], options=SERVER_OPTIONS)
+    server = grpc.aio.server(
+        interceptors=[CallInterceptor(reader_patience_s, enter)], options=SERVER_OPTIONS
+    )
     register(server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

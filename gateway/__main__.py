@@ -8,10 +8,12 @@ from common.channels import open_channel
 from common.errors import AceError
 from common.server import CLIENT_OPTIONS, serving, until_signalled
 from common.service import run
+from gateway.door import Door
 from gateway.generation import Workshop
 from gateway.servicer import add_to
 from gateway.settings import Settings
 from gateway.stages import Stages
+from gateway.tenants import Tenants
 from gateway.uploads import Uploads
 
 SERVICE_NAME = "acestep.gateway.v1.MusicService"
@@ -32,13 +34,18 @@ async def main(settings: Settings) -> None:
             settings.max_uploads_bytes,
             settings.upload_lifetime_s,
         )
-        workshop = Workshop(stages, uploads, settings)
+        tenants = None if settings.tenants is None else Tenants(settings.tenants)
+        if tenants is not None and settings.server_tls is None:
+            logger.warning("tokens are asked for without TLS: whoever sees the network can read them")
+        door = Door(tenants)
+        workshop = Workshop(stages, uploads, settings, door)
         async with serving(
             settings.address,
             lambda server: add_to(server, workshop),
             [SERVICE_NAME],
             settings.grace_s,
             exposure=settings,
+            enter=door.enter,
         ) as server:
             first_answer = asyncio.create_task(_welcome_when_ready(stages, server.welcome))
             await until_signalled()

@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from acestep import __version__
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
@@ -11,9 +11,10 @@ from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Violation
-from common.music import CHANNELS, CHUNK_BYTES, SAMPLE_RATE_HZ
+from common.music import CHANNELS, CHUNK_BYTES, CODE_RATE_HZ, DEFAULT_DURATION_S, SAMPLE_RATE_HZ
 from gateway import planning
 from gateway.deadline import Deadline
+from gateway.door import Door
 from gateway.encoding import FORMATS
 from gateway.jobs import in_our_words, render_job
 from gateway.merge import merged
@@ -32,6 +33,7 @@ class Workshop:
     stages: Stages
     uploads: Uploads
     settings: Settings
+    door: Door = field(default_factory=lambda: Door(None))
 
 
 async def generate(
@@ -39,8 +41,27 @@ async def generate(
 ) -> AsyncGenerator[pb.GenerateMusicResponse, None]:
     """Carry out `order`, whose models are known to be loaded.
 
-    Raises `AceError` if a stage refuses or fails, unless at least one song succeeds.
+    Raises `AceError` if a stage refuses or fails, unless at least one song succeeds, and if its
+    caller has used up its quota.
     """
+    with workshop.door.account.songs(order.song_count, _expected_s(order.request)) as charge:
+        async with aclosing(_generated(workshop, info, order, deadline)) as events:
+            async for event in events:
+                if event.HasField("song"):
+                    charge.ended(event.song)
+                yield event
+
+
+def _expected_s(request: pb.GenerateMusicRequest) -> float:
+    """About how long a song will be; with a source, nobody has measured it yet."""
+    if request.audio_codes:
+        return len(request.audio_codes) / CODE_RATE_HZ
+    return request.duration_seconds if request.HasField("duration_seconds") else DEFAULT_DURATION_S
+
+
+async def _generated(
+    workshop: Workshop, info: Info, order: Order, deadline: Deadline
+) -> AsyncGenerator[pb.GenerateMusicResponse, None]:
     started = time.monotonic()
     request = order.request
     warnings = await _check_with_dit(workshop, order, deadline)

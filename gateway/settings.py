@@ -34,6 +34,9 @@ class Settings(Exposure):
     metrics_port: int = 9050
     """Port of the Prometheus metrics; 0 serves none."""
 
+    tenants: Path | None = None
+    """JSON file of who may call, by tokens, and how much; read when it changes. None: anybody, anything."""
+
     max_songs: int = 64
     """Songs taken on at once, those that wait in a stage's queue included."""
 
