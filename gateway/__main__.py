@@ -1,12 +1,10 @@
 """`python -m gateway`: wait for the stages, then serve until SIGTERM."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
 import grpc
 
-from common.errors import AceError
 from common.server import CLIENT_OPTIONS, serving, until_signalled
 from common.service import run
 from gateway.generation import Workshop
@@ -16,43 +14,35 @@ from gateway.stages import Stages
 from gateway.uploads import Uploads
 
 SERVICE_NAME = "acestep.gateway.v1.MusicService"
-STAGE_RETRY_S = 1.0
-
-logger = logging.getLogger(__name__)
+RECONNECT = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 2000))
+"""A replica that is started again should be found again soon."""
 
 
 async def main(settings: Settings) -> None:
-    async with (
-        grpc.aio.insecure_channel(settings.lm_address, CLIENT_OPTIONS) as lm_channel,
-        grpc.aio.insecure_channel(settings.dit_address, CLIENT_OPTIONS) as dit_channel,
-    ):
-        stages = Stages(lm_channel, dit_channel, settings.info_timeout_s)
-        uploads = Uploads(
-            settings.upload_dir,
-            settings.max_upload_bytes,
-            settings.max_uploads_bytes,
-            settings.upload_lifetime_s,
-        )
+    uploads = Uploads(
+        settings.upload_dir,
+        settings.max_upload_bytes,
+        settings.max_uploads_bytes,
+        settings.upload_lifetime_s,
+    )
+    async with Stages(settings, _connect) as stages:
         workshop = Workshop(stages, uploads, settings)
         async with serving(
             settings.address, lambda server: add_to(server, workshop), [SERVICE_NAME], settings.grace_s
         ) as server:
-            first_answer = asyncio.create_task(_welcome_when_ready(stages, server.welcome))
+            readiness = asyncio.create_task(_welcome_when_ready(stages, server.welcome))
             await until_signalled()
-            first_answer.cancel()
+            readiness.cancel()
+
+
+def _connect(address: str) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(address, (*CLIENT_OPTIONS, *RECONNECT))
 
 
 async def _welcome_when_ready(stages: Stages, welcome: Callable[[], Awaitable[None]]) -> None:
-    """Readiness waits for the first answer of both stages; later it is the gateway's own."""
-    while True:
-        try:
-            info = await stages.info()
-            info.lm_model("")
-        except AceError as error:
-            logger.info("waiting: %s", error.message)
-            await asyncio.sleep(STAGE_RETRY_S)
-        else:
-            return await welcome()
+    """Readiness waits until both stages are there; later it is the gateway's own."""
+    await stages.until_ready()
+    await welcome()
 
 
 if __name__ == "__main__":

@@ -4,24 +4,29 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 from acestep import __version__
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
+from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
+from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Violation
 from common.music import CHANNELS, CHUNK_BYTES, SAMPLE_RATE_HZ
 from gateway import planning
+from gateway.calls import forwarded
 from gateway.deadline import Deadline
 from gateway.encoding import FORMATS
 from gateway.jobs import in_our_words, render_job
 from gateway.merge import merged
+from gateway.pool import Lost
 from gateway.progress import Fraction
 from gateway.request import Order
 from gateway.settings import Settings
-from gateway.song import FinishedSong, SongMaker, queued
-from gateway.stages import Info, Stages, closing_events, forwarded
+from gateway.song import FinishedSong, SongMaker, queued, retried
+from gateway.stages import TEXT_WORK_S, Info, Stages
 from gateway.uploads import Uploads
 
 
@@ -124,14 +129,15 @@ async def _validated(
     async def requests() -> AsyncIterator[dit_pb.RenderRequest]:
         yield dit_pb.RenderRequest(job=job)
 
-    call = workshop.stages.dit.Render(
-        requests(), timeout=deadline.within(workshop.settings.info_timeout_s), metadata=forwarded()
-    )
+    def start(dit: dit_rpc.DitServiceStub) -> Any:
+        limit_s = deadline.within(workshop.settings.info_timeout_s)
+        return dit.Render(requests(), timeout=limit_s, metadata=forwarded())
+
     started = dit_pb.RenderResponse.Started()
     try:
-        async with closing_events("dit", call) as events:
+        async with aclosing(workshop.stages.dit.events(start, work_s=0.0)) as events:
             async for event in events:
-                if event.HasField("started"):
+                if not isinstance(event, Lost) and event.HasField("started"):
                     started = event.started
     except AceError as error:
         raise in_our_words(error) from None
@@ -153,11 +159,16 @@ async def _plan(
         sampling=sampling,
         model=request.lm_model,
     )
-    call = workshop.stages.lm.Plan(
-        job, timeout=deadline.within(workshop.settings.plan_timeout_s), metadata=forwarded()
-    )
-    async with closing_events("lm", call) as events:
+
+    def start(lm: lm_rpc.LmServiceStub) -> Any:
+        limit_s = deadline.within(workshop.settings.plan_timeout_s)
+        return lm.Plan(job, timeout=limit_s, metadata=forwarded())
+
+    async with aclosing(workshop.stages.lm.events(start, TEXT_WORK_S)) as events:
         async for event in events:
+            if isinstance(event, Lost):
+                yield retried(pb.STAGE_LM, None)
+                continue
             kind = event.WhichOneof("event")
             if kind == "queued":
                 yield queued(pb.STAGE_LM, None, event.queued)

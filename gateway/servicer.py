@@ -31,7 +31,7 @@ class MusicServicer(rpc.MusicServiceServicer):
         deadline = Deadline(context.time_remaining())
         order = await self._order(message, deadline)
         REQUEST_ID.set(order.request.request_id)
-        info = await self._workshop.stages.info()
+        info = self._workshop.stages.info()
         self._check_against(info, order)
         songs = generation.generate(self._workshop, info, order, deadline)
         with self._admitted(order):
@@ -85,7 +85,7 @@ class MusicServicer(rpc.MusicServiceServicer):
     async def GetCapabilities(
         self, message: pb.GetCapabilitiesRequest, context: Context
     ) -> pb.GetCapabilitiesResponse:
-        return capabilities.capabilities(await self._workshop.stages.info(), self._workshop.uploads)
+        return capabilities.capabilities(self._workshop.stages.info(), self._workshop.uploads)
 
     async def _order(self, message: pb.GenerateMusicRequest, deadline: Deadline) -> request.Order:
         """Raises `AceError` (INVALID) with every bad field, the diffusion's included."""

@@ -11,11 +11,12 @@ class Settings:
     address: str = "0.0.0.0:50050"
     """Where to listen, as gRPC spells it."""
 
-    lm_address: str = "127.0.0.1:50051"
-    """The language model service."""
+    lm_address: tuple[str, ...] = ("127.0.0.1:50051",)
+    """Replicas of the language model service, comma separated. `dns:///name:port` stands for
+    every address of the name, looked up again every 10 s."""
 
-    dit_address: str = "127.0.0.1:50052"
-    """The diffusion service."""
+    dit_address: tuple[str, ...] = ("127.0.0.1:50052",)
+    """Replicas of the diffusion service, likewise."""
 
     metrics_host: str = "0.0.0.0"
     """Address that the metrics are served on."""
@@ -64,5 +65,8 @@ class Settings:
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and value < 0:
                 raise ValueError(f"{field.name} is {value}; it must not be negative")
+        for name in ("lm_address", "dit_address"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is empty; name at least one address")
         if self.max_songs < 1:
             raise ValueError(f"max_songs is {self.max_songs}; it must be at least 1")

@@ -39,7 +39,8 @@ class MusicServiceStub:
     NOT_FOUND            a model or an uploaded audio that is not here
     FAILED_PRECONDITION  a task that the named model cannot do
     RESOURCE_EXHAUSTED   a queue is full, or a quota; `RetryInfo` says when to come again
-    UNAVAILABLE          a stage is loading, draining or gone; safe to retry
+    UNAVAILABLE          a stage is loading, draining or gone, and no other replica of it can
+    take over; safe to retry, `RetryInfo` says when
     UNIMPLEMENTED        a part of this contract that this version does not offer yet
     DEADLINE_EXCEEDED    the caller's deadline passed, or a stage took longer than it may
     """
@@ -96,7 +97,8 @@ class MusicServiceServicer:
     NOT_FOUND            a model or an uploaded audio that is not here
     FAILED_PRECONDITION  a task that the named model cannot do
     RESOURCE_EXHAUSTED   a queue is full, or a quota; `RetryInfo` says when to come again
-    UNAVAILABLE          a stage is loading, draining or gone; safe to retry
+    UNAVAILABLE          a stage is loading, draining or gone, and no other replica of it can
+    take over; safe to retry, `RetryInfo` says when
     UNIMPLEMENTED        a part of this contract that this version does not offer yet
     DEADLINE_EXCEEDED    the caller's deadline passed, or a stage took longer than it may
     """
@@ -201,7 +203,8 @@ class MusicService:
     NOT_FOUND            a model or an uploaded audio that is not here
     FAILED_PRECONDITION  a task that the named model cannot do
     RESOURCE_EXHAUSTED   a queue is full, or a quota; `RetryInfo` says when to come again
-    UNAVAILABLE          a stage is loading, draining or gone; safe to retry
+    UNAVAILABLE          a stage is loading, draining or gone, and no other replica of it can
+    take over; safe to retry, `RetryInfo` says when
     UNIMPLEMENTED        a part of this contract that this version does not offer yet
     DEADLINE_EXCEEDED    the caller's deadline passed, or a stage took longer than it may
     """
