@@ -1,7 +1,7 @@
 """From a request to songs: the plan first, which they share, then every song on its own."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +14,16 @@ from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Violation
-from common.music import CHANNELS, CHUNK_BYTES, SAMPLE_RATE_HZ
 from gateway import planning
 from gateway.calls import forwarded
 from gateway.deadline import Deadline
-from gateway.encoding import FORMATS
 from gateway.jobs import in_our_words, render_job
 from gateway.merge import merged
 from gateway.pool import Lost
 from gateway.progress import Fraction
 from gateway.request import Order
 from gateway.settings import Settings
-from gateway.song import FinishedSong, SongMaker, queued, retried
+from gateway.song import FinishedSong, SongEvent, SongMaker, queued, retried
 from gateway.stages import TEXT_WORK_S, Info, Stages
 from gateway.uploads import Uploads
 
@@ -41,7 +39,7 @@ class Workshop:
 
 async def generate(
     workshop: Workshop, info: Info, order: Order, deadline: Deadline
-) -> AsyncGenerator[pb.GenerateMusicResponse, None]:
+) -> AsyncGenerator[SongEvent, None]:
     """Carry out `order`, whose models are known to be loaded.
 
     Raises `AceError` if a stage refuses or fails, unless at least one song succeeds.
@@ -75,14 +73,9 @@ async def generate(
     making = merged([maker.make(index) for index in range(order.song_count)])
     async with aclosing(making) as song_events:
         async for song_event in song_events:
-            if isinstance(song_event, FinishedSong):
+            if isinstance(song_event, FinishedSong) or song_event.HasField("song"):
                 songs.append(song_event.song)
-                for message in _file_messages(song_event, request.output.audio_format):
-                    yield message
-            else:
-                if song_event.HasField("song"):
-                    songs.append(song_event.song)
-                yield song_event
+            yield song_event
     if len(maker.errors) == order.song_count:
         raise maker.errors[0]
     result = _result(order, info, plan, songs)
@@ -187,27 +180,6 @@ async def _plan(
                 )
             elif kind == "result":
                 yield event.result
-
-
-def _file_messages(
-    finished: FinishedSong, audio_format: music_pb2.AudioFormat
-) -> Iterator[pb.GenerateMusicResponse]:
-    index, data = finished.song.song_index, finished.data
-    start = pb.AudioStart(
-        song_index=index,
-        audio_format=audio_format,
-        media_type=FORMATS[audio_format].media_type,
-        sample_rate_hertz=SAMPLE_RATE_HZ,
-        channel_count=CHANNELS,
-        byte_count=len(data),
-    )
-    yield pb.GenerateMusicResponse(audio_start=start)
-    for offset in range(0, len(data), CHUNK_BYTES):
-        chunk = pb.AudioChunk(
-            song_index=index, offset_bytes=offset, data=data[offset : offset + CHUNK_BYTES]
-        )
-        yield pb.GenerateMusicResponse(audio=chunk)
-    yield pb.GenerateMusicResponse(song=finished.song)
 
 
 def _result(order: Order, info: Info, plan: pb.Plan, songs: list[pb.Song]) -> pb.GenerateMusicResult:

@@ -27,6 +27,13 @@ class Settings:
     max_songs: int = 64
     """Songs taken on at once, those that wait in a stage's queue included."""
 
+    kept_s: float = 300.0
+    """How long the result of a request that gave its `request_id` is kept for those who ask again."""
+
+    kept_bytes: int = 512 * 1024 * 1024
+    """Results that are kept for this, together; the oldest are forgotten first. A request whose
+    files are more cannot be joined."""
+
     info_timeout_s: float = 5.0
     """Deadline for asking a stage what it has loaded, and for checking a request with it."""
 

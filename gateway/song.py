@@ -43,6 +43,7 @@ class FinishedSong:
 
     data: bytes
     song: pb.Song
+    audio_format: music_pb2.AudioFormat
 
 
 SongEvent = pb.GenerateMusicResponse | FinishedSong
@@ -199,7 +200,7 @@ class SongMaker:
                 fraction=self.fraction.reached(pb.PHASE_ENCODING, song.song_index, 1.0),
             )
         )
-        yield FinishedSong(data, song)
+        yield FinishedSong(data, song, output.audio_format)
 
     async def _render_requests(self, job: dit_pb.RenderJob) -> AsyncIterator[dit_pb.RenderRequest]:
         yield dit_pb.RenderRequest(job=job)

@@ -33,6 +33,7 @@ class World:
     dit: FakeDit
     address: str
     lm_server: Server
+    dit_server: Server
 
 
 def connect_stage(address: str) -> grpc.aio.Channel:
@@ -79,4 +80,4 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         ) as address,
         connect(address) as client,
     ):
-        yield World(client, lm, dit, address, lm_server)
+        yield World(client, lm, dit, address, lm_server, dit_server)

@@ -35,7 +35,7 @@ class MusicServiceStub:
     for a bad field, `google.rpc.BadRequest`:
 
     INVALID_ARGUMENT     a field is out of its range; the same request can never succeed
-    ALREADY_EXISTS       a request with the same id is running
+    ALREADY_EXISTS       another request has the same id
     NOT_FOUND            a model or an uploaded audio that is not here
     FAILED_PRECONDITION  a task that the named model cannot do
     RESOURCE_EXHAUSTED   a queue is full, or a quota; `RetryInfo` says when to come again
@@ -93,7 +93,7 @@ class MusicServiceServicer:
     for a bad field, `google.rpc.BadRequest`:
 
     INVALID_ARGUMENT     a field is out of its range; the same request can never succeed
-    ALREADY_EXISTS       a request with the same id is running
+    ALREADY_EXISTS       another request has the same id
     NOT_FOUND            a model or an uploaded audio that is not here
     FAILED_PRECONDITION  a task that the named model cannot do
     RESOURCE_EXHAUSTED   a queue is full, or a quota; `RetryInfo` says when to come again
@@ -199,7 +199,7 @@ class MusicService:
     for a bad field, `google.rpc.BadRequest`:
 
     INVALID_ARGUMENT     a field is out of its range; the same request can never succeed
-    ALREADY_EXISTS       a request with the same id is running
+    ALREADY_EXISTS       another request has the same id
     NOT_FOUND            a model or an uploaded audio that is not here
     FAILED_PRECONDITION  a task that the named model cannot do
     RESOURCE_EXHAUSTED   a queue is full, or a quota; `RetryInfo` says when to come again
