@@ -11,16 +11,12 @@ import numpy as np
 
 from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
-from common.server import serving
 from common.slot import Slot
 from dit_service.engine import Encoding, Engine, Phase, Song, Waveform
 from dit_service.engine import Progress as Step
 from dit_service.lane import Lane
 from dit_service.servicer import DitServicer, Limits
-from gateway.generation import Workshop
-from gateway.servicer import add_to
-from gateway.settings import Settings
-from gateway.stages import Stages
+from gateway.stages import DIT, LM
 from gateway.uploads import Uploads
 from lm_service.admission import Admission, Room
 from lm_service.generation import Generations
@@ -28,6 +24,7 @@ from lm_service.prompt import PromptLayout
 from lm_service.servicer import LmServicer, Service
 from lm_service.song import Jobs
 from tests.dit import fakes as dit_fakes
+from tests.gateway.conftest import gateway_over, serving_stage
 from tests.lm import fakes as lm_fakes
 
 
@@ -69,18 +66,16 @@ async def system(folder: Path) -> AsyncIterator[Channels]:
     lm, dit = LmServicer(lm_slot), DitServicer(dit_slot, lane, Limits(8, 16, 4_000_000))
     with closing(lane):
         async with (
-            serving("localhost:0", partial(lm_rpc.add_LmServiceServicer_to_server, lm), [], 0) as lm_server,
-            serving(
-                "localhost:0", partial(dit_rpc.add_DitServiceServicer_to_server, dit), [], 0
-            ) as dit_server,
+            serving_stage(partial(lm_rpc.add_LmServiceServicer_to_server, lm), LM) as lm_server,
+            serving_stage(partial(dit_rpc.add_DitServiceServicer_to_server, dit), DIT) as dit_server,
             grpc.aio.insecure_channel(f"localhost:{lm_server.port}") as lm_channel,
             grpc.aio.insecure_channel(f"localhost:{dit_server.port}") as dit_channel,
+            gateway_over(
+                [lm_server.port],
+                [dit_server.port],
+                Uploads(folder, 4_000_000, 64_000_000, 60.0),
+                max_songs=16,
+            ) as address,
+            grpc.aio.insecure_channel(address) as channel,
         ):
-            stages = Stages(lm_channel, dit_channel, 5.0)
-            uploads = Uploads(folder, 4_000_000, 64_000_000, 60.0)
-            workshop = Workshop(stages, uploads, Settings(max_songs=16))
-            async with (
-                serving("localhost:0", partial(add_to, workshop=workshop), [], 0) as server,
-                grpc.aio.insecure_channel(f"localhost:{server.port}") as channel,
-            ):
-                yield Channels(channel, lm_channel, dit_channel)
+            yield Channels(channel, lm_channel, dit_channel)
