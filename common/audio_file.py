@@ -57,4 +57,4 @@ def check_header(field: str, header: Header) -> None:
 
 
 def unreadable(field: str, why: str) -> AceError:
-    return invalid(field, f"must be a readable audio file: {FORMATS}", why, "AUDIO_UNREADABLE")
+    return invalid(field, f"must be an audio file that can be read: {FORMATS}", why, "AUDIO_UNREADABLE")

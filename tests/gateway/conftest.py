@@ -68,7 +68,12 @@ async def gateway_over(
     async with Stages(chosen, connect_stage) as stages:
         workshop = Workshop(stages, uploads, chosen, door or Door(None))
         async with serving(
-            "localhost:0", lambda server: add_to(server, workshop), [], 0, enter=workshop.door.enter
+            "localhost:0",
+            lambda server: add_to(server, workshop),
+            [],
+            0,
+            exposure=chosen,
+            enter=workshop.door.enter,
         ) as server:
             async with asyncio.timeout(10):
                 await stages.until_ready()
