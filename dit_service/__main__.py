@@ -7,6 +7,7 @@ from acestep.dit.v1 import dit_service_pb2_grpc as dit_grpc
 from common.server import serving, until_signalled
 from common.service import run
 from common.slot import Slot
+from dit_service import device_memory
 from dit_service.engine import Engine
 from dit_service.lane import Lane
 from dit_service.servicer import DitServicer, Limits
@@ -39,6 +40,7 @@ async def main(settings: Settings) -> None:
         await asyncio.wait({stop, loading}, return_when=asyncio.FIRST_COMPLETED)
         if loading.done():
             slot.fill(loading.result())
+            device_memory.watch(settings.device.value)
             await server.welcome()
         await stop
     lane.close()

@@ -14,11 +14,19 @@ STEP_SECONDS = Histogram(
     "Mean duration of a denoising step, by render.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
-DECODE_SECONDS = Histogram(
-    "acestep_dit_decode_seconds",
-    "Duration of decoding a song's latents.",
+QUEUE_SECONDS = Histogram(
+    "acestep_dit_queue_seconds",
+    "Seconds that a render waited for the device.",
+    buckets=(0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+)
+PHASE_SECONDS = Histogram(
+    "acestep_dit_phase_seconds",
+    "Time that a render spent in a phase.",
+    ["phase"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
 )
+STEPS = Counter("acestep_dit_steps_total", "Denoising steps of finished renders.")
+AUDIO_SECONDS = Counter("acestep_dit_audio_seconds_total", "Seconds of song rendered.")
 REAL_TIME_FACTOR = Histogram(
     "acestep_dit_real_time_factor",
     "Seconds of song rendered in a second of device time.",
@@ -34,5 +42,9 @@ def observe(job: RenderJob, song: Song) -> None:
     """Take note of a finished render."""
     spent_s = sum(song.seconds.values())
     STEP_SECONDS.observe(song.seconds[Phase.DIFFUSION] / job.diffusion.inference_steps)
-    DECODE_SECONDS.observe(song.seconds[Phase.DECODING])
-    REAL_TIME_FACTOR.observe(len(song.waveform) / SAMPLE_RATE_HZ / max(spent_s, 1e-9))
+    for phase, seconds in song.seconds.items():
+        PHASE_SECONDS.labels(phase.value).observe(seconds)
+    song_s = len(song.waveform) / SAMPLE_RATE_HZ
+    STEPS.inc(job.diffusion.inference_steps)
+    AUDIO_SECONDS.inc(song_s)
+    REAL_TIME_FACTOR.observe(song_s / max(spent_s, 1e-9))

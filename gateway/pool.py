@@ -12,8 +12,10 @@ from typing import Any, Generic, TypeVar
 
 import grpc
 from google.protobuf.message import Message
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, use_span
 
 from common.errors import AceError, Kind
+from common.tracing import TRACER
 from gateway import calls
 from gateway.addresses import Resolve, resolved
 from gateway.metrics import RETRIES
@@ -98,9 +100,12 @@ class Pool(Generic[Stub, Info]):
         for last in (False, True):
             with self._replica(work_s) as replica:
                 try:
-                    async with aclosing(calls.events(self._kind.name, start(replica.stub))) as events:
-                        async for event in events:
-                            yield event
+                    with self._span(replica) as span:
+                        with use_span(span, end_on_exit=False, record_exception=False):
+                            call = start(replica.stub)
+                        async with aclosing(calls.events(self._kind.name, call)) as events:
+                            async for event in events:
+                                yield event
                     return
                 except AceError as error:
                     self._check_retry(replica, error, last)
@@ -119,6 +124,19 @@ class Pool(Generic[Stub, Info]):
             except AceError as error:
                 self._check_retry(replica, error, last=True)
                 raise
+
+    @contextmanager
+    def _span(self, replica: Replica[Stub]) -> Iterator[Span]:
+        """The span of a call to `replica`, as its caller sees it."""
+        attributes = {"server.address": replica.address}
+        span = TRACER.start_span(f"call {self._kind.name}", kind=SpanKind.CLIENT, attributes=attributes)
+        try:
+            yield span
+        except AceError as error:
+            span.set_status(Status(StatusCode.ERROR, error.reason))
+            raise
+        finally:
+            span.end()
 
     def _admitted(self) -> list[Replica[Stub]]:
         return [replica for replica in self._replicas.values() if replica.admitted]
