@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, aclosing, asynccontextmanager, co
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from common.errors import AceError, Kind
 from common.status import CODES, to_status
@@ -51,8 +52,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         guard = self._guard_stream if handler.response_streaming else self._guard_unary
         make = getattr(grpc, f"{arity}_rpc_method_handler")
         guarded: grpc.RpcMethodHandler[Any, Any] = make(
-            guard(getattr(handler, arity), handler_call_details.method),
-            handler.request_deserializer,
+            guard(_parsing(handler, getattr(handler, arity)), handler_call_details.method),
+            None,  # parsed inside the guard, so that garbage is answered as such
             handler.response_serializer,
         )
         return guarded
@@ -75,6 +76,41 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                         yield response
 
         return guarded
+
+
+def _parsing(
+    handler: grpc.RpcMethodHandler[Any, Any], method: Callable[[Any, Context], Any]
+) -> Callable[[Any, Context], Any]:
+    """`method`, which takes messages, as one that takes their bytes."""
+    parse = handler.request_deserializer
+    if parse is None:  # reflection has none: it takes bytes
+        return method
+    if handler.request_streaming:
+        return lambda requests, context: method(_Parsed(parse, requests), context)
+    return lambda request, context: method(_parsed(parse, request), context)
+
+
+class _Parsed:
+    """Messages read from their bytes. Raises `AceError` (INVALID) for what is none."""
+
+    def __init__(self, parse: Callable[[bytes], Any], requests: AsyncIterator[bytes]) -> None:
+        self._parse = parse
+        self._requests = requests
+
+    def __aiter__(self) -> _Parsed:
+        return self
+
+    async def __anext__(self) -> Any:
+        return _parsed(self._parse, await anext(self._requests))
+
+
+def _parsed(parse: Callable[[bytes], Any], request: bytes) -> Any:
+    try:
+        return parse(request)
+    except DecodeError:
+        raise AceError(
+            Kind.INVALID, "MESSAGE_MALFORMED", "the bytes received are no request message of this method"
+        ) from None
 
 
 def _arity(streaming: bool) -> str:

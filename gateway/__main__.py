@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
+
+import grpc
 
 from common.channels import open_channel
-from common.errors import AceError
 from common.server import CLIENT_OPTIONS, serving, until_signalled
 from common.service import run
 from gateway.door import Door
@@ -17,27 +19,24 @@ from gateway.tenants import Tenants
 from gateway.uploads import Uploads
 
 SERVICE_NAME = "acestep.gateway.v1.MusicService"
-STAGE_RETRY_S = 1.0
+RECONNECT = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 2000))
+"""A replica that is started again should be found again soon."""
 
 logger = logging.getLogger(__name__)
 
 
 async def main(settings: Settings) -> None:
-    async with (
-        open_channel(settings.lm_address, settings.stage_tls, CLIENT_OPTIONS) as lm_channel,
-        open_channel(settings.dit_address, settings.stage_tls, CLIENT_OPTIONS) as dit_channel,
-    ):
-        stages = Stages(lm_channel, dit_channel, settings.info_timeout_s)
-        uploads = Uploads(
-            settings.upload_dir,
-            settings.max_upload_bytes,
-            settings.max_uploads_bytes,
-            settings.upload_lifetime_s,
-        )
-        tenants = None if settings.tenants is None else Tenants(settings.tenants)
-        if tenants is not None and settings.server_tls is None:
-            logger.warning("tokens are asked for without TLS: whoever sees the network can read them")
-        door = Door(tenants)
+    uploads = Uploads(
+        settings.upload_dir,
+        settings.max_upload_bytes,
+        settings.max_uploads_bytes,
+        settings.upload_lifetime_s,
+    )
+    tenants = None if settings.tenants is None else Tenants(settings.tenants)
+    if tenants is not None and settings.server_tls is None:
+        logger.warning("tokens are asked for without TLS: whoever sees the network can read them")
+    door = Door(tenants)
+    async with Stages(settings, partial(_connect, settings)) as stages:
         workshop = Workshop(stages, uploads, settings, door)
         async with serving(
             settings.address,
@@ -47,22 +46,22 @@ async def main(settings: Settings) -> None:
             exposure=settings,
             enter=door.enter,
         ) as server:
-            first_answer = asyncio.create_task(_welcome_when_ready(stages, server.welcome))
+            readiness = asyncio.create_task(_welcome_when_ready(stages, server.welcome))
             await until_signalled()
-            first_answer.cancel()
+            readiness.cancel()
+
+
+def _connect(settings: Settings, address: str) -> grpc.aio.Channel:
+    options: tuple[tuple[str, str | int], ...] = (*CLIENT_OPTIONS, *RECONNECT)
+    if settings.stage_tls_name is not None:
+        options += (("grpc.ssl_target_name_override", settings.stage_tls_name),)
+    return open_channel(address, settings.stage_tls, options)
 
 
 async def _welcome_when_ready(stages: Stages, welcome: Callable[[], Awaitable[None]]) -> None:
-    """Readiness waits for the first answer of both stages; later it is the gateway's own."""
-    while True:
-        try:
-            info = await stages.info()
-            info.lm_model("")
-        except AceError as error:
-            logger.info("waiting: %s", error.message)
-            await asyncio.sleep(STAGE_RETRY_S)
-        else:
-            return await welcome()
+    """Readiness waits until both stages are there; later it is the gateway's own."""
+    await stages.until_ready()
+    await welcome()
 
 
 if __name__ == "__main__":

@@ -13,3 +13,19 @@ QUOTA_REFUSALS = Counter(
 )
 SONGS_RUNNING = Gauge("acestep_gateway_songs_running", "Songs taken on and not ended.")
 UPLOADED_BYTES = Gauge("acestep_gateway_uploaded_bytes", "Bytes of uploaded audio that are kept.")
+
+REPLICA_ADMITTED = Gauge(
+    "acestep_gateway_replica_admitted",
+    "1 while a replica of a stage is given work, 0 while it is not.",
+    ["stage", "replica"],
+)
+REPLICA_WORK = Gauge(
+    "acestep_gateway_replica_work_seconds",
+    "Seconds of song that a replica is asked for at this moment.",
+    ["stage", "replica"],
+)
+RETRIES = Counter(
+    "acestep_gateway_stage_retries_total",
+    "Calls that a lost replica left unfinished and another was given.",
+    ["stage"],
+)

@@ -13,11 +13,12 @@ class Settings(Exposure):
     address: str = "0.0.0.0:50050"
     """Where to listen, as gRPC spells it."""
 
-    lm_address: str = "127.0.0.1:50051"
-    """The language model service."""
+    lm_address: tuple[str, ...] = ("127.0.0.1:50051",)
+    """Replicas of the language model service, comma separated. `dns:///name:port` stands for
+    every address of the name, looked up again every 10 s."""
 
-    dit_address: str = "127.0.0.1:50052"
-    """The diffusion service."""
+    dit_address: tuple[str, ...] = ("127.0.0.1:50052",)
+    """Replicas of the diffusion service, likewise."""
 
     stage_tls_ca: Path | None = None
     """PEM certificates of the CA that the stages' certificates are of; none: no TLS to the stages."""
@@ -27,6 +28,10 @@ class Settings(Exposure):
 
     stage_tls_key: Path | None = None
     """PEM key of that certificate, without a password."""
+
+    stage_tls_name: str | None = None
+    """Name that the stages' certificates are for. None: that of the address, which is a number for every
+    address that `dns:///` stands for."""
 
     metrics_host: str = "0.0.0.0"
     """Address that the metrics are served on."""
@@ -39,6 +44,13 @@ class Settings(Exposure):
 
     max_songs: int = 64
     """Songs taken on at once, those that wait in a stage's queue included."""
+
+    kept_s: float = 300.0
+    """How long the result of a request that gave its `request_id` is kept for those who ask again."""
+
+    kept_bytes: int = 512 * 1024 * 1024
+    """Results that are kept for this, together; the oldest are forgotten first. A request whose
+    files are more cannot be joined."""
 
     info_timeout_s: float = 5.0
     """Deadline for asking a stage what it has loaded, and for checking a request with it."""
@@ -84,5 +96,8 @@ class Settings(Exposure):
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and value < 0:
                 raise ValueError(f"{field.name} is {value}; it must not be negative")
+        for name in ("lm_address", "dit_address"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is empty; name at least one address")
         if self.max_songs < 1:
             raise ValueError(f"max_songs is {self.max_songs}; it must be at least 1")
