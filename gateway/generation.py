@@ -19,7 +19,7 @@ from gateway.calls import forwarded
 from gateway.deadline import Deadline
 from gateway.jobs import in_our_words, render_job
 from gateway.merge import merged
-from gateway.pool import Lost
+from gateway.pool import Lost, Waiting
 from gateway.progress import Fraction
 from gateway.request import Order
 from gateway.settings import Settings
@@ -128,7 +128,7 @@ async def _validated(
 
     started = dit_pb.RenderResponse.Started()
     try:
-        async with aclosing(workshop.stages.dit.events(start, work_s=0.0)) as events:
+        async with aclosing(workshop.stages.dit.events_at_once(start)) as events:
             async for event in events:
                 if not isinstance(event, Lost) and event.HasField("started"):
                     started = event.started
@@ -159,6 +159,9 @@ async def _plan(
 
     async with aclosing(workshop.stages.lm.events(start, TEXT_WORK_S)) as events:
         async for event in events:
+            if isinstance(event, Waiting):
+                yield queued(pb.STAGE_LM, None, event.status)
+                continue
             if isinstance(event, Lost):
                 yield retried(pb.STAGE_LM, None)
                 continue

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from acestep.gateway.v1 import music_service_pb2 as pb
@@ -117,10 +117,13 @@ class Generation:
 class Generations:
     """All that run, and those that succeeded lately under an id that their caller gave."""
 
-    def __init__(self, max_songs: int, kept_s: float, kept_bytes: int) -> None:
+    def __init__(
+        self, max_songs: int, kept_s: float, kept_bytes: int, retry_after_s: Callable[[], float]
+    ) -> None:
         self._max_songs = max_songs
         self._kept_s = kept_s
         self._kept_bytes = kept_bytes
+        self._retry_after_s = retry_after_s
         self._running: dict[Key, Generation] = {}
         self._kept: dict[Key, tuple[float, Generation]] = {}
         """With the time of their end; the oldest first."""
@@ -155,7 +158,7 @@ class Generations:
                 Kind.OVERLOADED,
                 "GATEWAY_FULL",
                 f"{running} songs are running, and at most {self._max_songs} may; retry later",
-                retry_after_s=5.0,
+                retry_after_s=self._retry_after_s(),
                 running=running,
                 limit=self._max_songs,
             )

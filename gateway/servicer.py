@@ -24,7 +24,12 @@ class MusicServicer(rpc.MusicServiceServicer):
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         settings = workshop.settings
-        self._generations = Generations(settings.max_songs, settings.kept_s, settings.kept_bytes)
+        self._generations = Generations(
+            settings.max_songs,
+            settings.kept_s,
+            settings.kept_bytes,
+            lambda: workshop.stages.dit.gate.retry_after_s,
+        )
 
     async def GenerateMusic(
         self, message: pb.GenerateMusicRequest, context: Context
@@ -58,6 +63,7 @@ class MusicServicer(rpc.MusicServiceServicer):
         self, message: pb.UnderstandMusicRequest, context: Context
     ) -> AsyncIterator[pb.UnderstandMusicResponse]:
         deadline = Deadline(context.time_remaining())
+        self._workshop.stages.lm.gate.refuse_if_longer(self._workshop.settings.max_songs)
         async for event in descriptions.understand(self._workshop, message, deadline):
             yield event
 
@@ -65,6 +71,7 @@ class MusicServicer(rpc.MusicServiceServicer):
         self, message: pb.CreateSampleRequest, context: Context
     ) -> AsyncIterator[pb.CreateSampleResponse]:
         deadline = Deadline(context.time_remaining())
+        self._workshop.stages.lm.gate.refuse_if_longer(self._workshop.settings.max_songs)
         async for event in descriptions.create(self._workshop, message, deadline):
             yield event
 
@@ -72,6 +79,7 @@ class MusicServicer(rpc.MusicServiceServicer):
         self, message: pb.FormatSampleRequest, context: Context
     ) -> AsyncIterator[pb.FormatSampleResponse]:
         deadline = Deadline(context.time_remaining())
+        self._workshop.stages.lm.gate.refuse_if_longer(self._workshop.settings.max_songs)
         async for event in descriptions.reformat(self._workshop, message, deadline):
             yield event
 

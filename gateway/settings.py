@@ -24,8 +24,8 @@ class Settings:
     metrics_port: int = 9050
     """Port of the Prometheus metrics; 0 serves none."""
 
-    max_songs: int = 64
-    """Songs taken on at once, those that wait in a stage's queue included."""
+    max_songs: int = 256
+    """Songs taken on at once, those that wait included; as many descriptions may wait."""
 
     kept_s: float = 300.0
     """How long the result of a request that gave its `request_id` is kept for those who ask again."""
