@@ -23,6 +23,7 @@ from gateway.pool import Lost, Waiting
 from gateway.progress import Fraction
 from gateway.request import Order
 from gateway.settings import Settings
+from gateway.shelf import Unread
 from gateway.song import FinishedSong, SongEvent, SongMaker, queued, retried
 from gateway.stages import TEXT_WORK_S, Info, Stages
 from gateway.uploads import Uploads
@@ -38,7 +39,7 @@ class Workshop:
 
 
 async def generate(
-    workshop: Workshop, info: Info, order: Order, deadline: Deadline
+    workshop: Workshop, info: Info, order: Order, deadline: Deadline, unread: Unread
 ) -> AsyncGenerator[SongEvent, None]:
     """Carry out `order`, whose models are known to be loaded.
 
@@ -68,7 +69,9 @@ async def generate(
                 yield event
     plan = planning.combine(request, planned)
     yield pb.GenerateMusicResponse(plan=plan)
-    maker = SongMaker(order, plan, workshop.stages, workshop.uploads, workshop.settings, deadline, fraction)
+    maker = SongMaker(
+        order, plan, workshop.stages, workshop.uploads, workshop.settings, deadline, fraction, unread
+    )
     songs: list[pb.Song] = []
     making = merged([maker.make(index) for index in range(order.song_count)])
     async with aclosing(making) as song_events:

@@ -16,7 +16,8 @@ from common.tenant import TENANT
 from gateway import capabilities, delivery, descriptions, generation, request
 from gateway.deadline import Deadline
 from gateway.generation import Workshop
-from gateway.generations import Generation, Generations, digest_of
+from gateway.generations import Generation, Generations, Work, digest_of
+from gateway.shelf import Shelf
 from gateway.stages import Info
 
 
@@ -28,6 +29,7 @@ class MusicServicer(rpc.MusicServiceServicer):
             settings.max_songs,
             settings.kept_s,
             settings.kept_bytes,
+            Shelf(settings.max_unread_bytes),
             lambda: workshop.stages.dit.gate.retry_after_s,
         )
 
@@ -53,9 +55,11 @@ class MusicServicer(rpc.MusicServiceServicer):
         self._check_against(info, order)
         return self._generations.start(
             (TENANT.get(), message.request_id or new_request_id()),
-            digest,
-            order.song_count,
-            generation.generate(self._workshop, info, order, deadline),
+            Work(
+                digest,
+                order.song_count,
+                lambda unread: generation.generate(self._workshop, info, order, deadline, unread),
+            ),
             joinable=bool(message.request_id),
         )
 

@@ -34,6 +34,10 @@ class Settings:
     """Results that are kept for this, together; the oldest are forgotten first. A request whose
     files are more cannot be joined."""
 
+    max_unread_bytes: int = 2 * 1024 * 1024 * 1024
+    """Finished files that wait for slow readers, together. Beyond it new requests are refused, and
+    those who have not read their songs get no further ones rendered."""
+
     info_timeout_s: float = 5.0
     """Deadline for asking a stage what it has loaded, and for checking a request with it."""
 

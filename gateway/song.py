@@ -27,6 +27,7 @@ from gateway.pool import Lost, Waiting
 from gateway.progress import Fraction
 from gateway.request import Order
 from gateway.settings import Settings
+from gateway.shelf import Unread
 from gateway.stages import GUIDED_ROWS, Stages
 from gateway.uploads import Uploads
 
@@ -60,6 +61,7 @@ class SongMaker:
     settings: Settings
     deadline: Deadline
     fraction: Fraction
+    unread: Unread
     errors: dict[int, AceError] = field(default_factory=dict)
     """Why songs failed, by song."""
     lm_turns: asyncio.Semaphore = field(init=False)
@@ -155,6 +157,7 @@ class SongMaker:
         return pb.GenerateMusicResponse(progress=message)
 
     async def _render(self, song: pb.Song) -> AsyncIterator[SongEvent]:
+        await self.unread.room()
         output = self.order.request.output
         file = SongFile(FORMATS[output.audio_format], output.mp3_bits_per_second)
         encoding_s = 0.0
