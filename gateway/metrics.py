@@ -29,3 +29,7 @@ RETRIES = Counter(
     "Calls that a lost replica left unfinished and another was given.",
     ["stage"],
 )
+STAGE_QUEUED = Gauge(
+    "acestep_gateway_stage_queued", "Pieces of work that wait to enter a stage.", ["stage"]
+)
+UNREAD_BYTES = Gauge("acestep_gateway_unread_bytes", "Bytes of finished songs that wait for their readers.")

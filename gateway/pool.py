@@ -13,9 +13,13 @@ from typing import Any, Generic, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
+from common.telemetry import REQUEST_ID
+from common.tenant import TENANT
 from gateway import calls
 from gateway.addresses import Resolve, resolved
+from gateway.gate import Gate
 from gateway.metrics import RETRIES
 from gateway.replica import RETIRE_S, Replica
 
@@ -23,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 Stub = TypeVar("Stub")
 Info = TypeVar("Info", bound=Message)
-T = TypeVar("T")
 
 RESOLVE_EVERY_S = 10.0
 
@@ -37,6 +40,8 @@ class StageKind(Generic[Stub, Info]):
     """Name that its health is asked by."""
     stub: Callable[[grpc.aio.Channel], Stub]
     ask: Callable[[Stub, float], Awaitable[Info]]
+    room: Callable[[Info], int]
+    """How much a replica can have to do at once, from its answer."""
     own_fields: tuple[str, ...]
     """Fields of the answer that may differ between replicas: they tell of a machine, not of models."""
 
@@ -46,6 +51,13 @@ class Lost:
     """Stands between the events of a replica that was lost and those of the one that begins anew."""
 
     stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The call has not begun: its turn has not come."""
+
+    status: music_pb2.QueueStatus
 
 
 class Pool(Generic[Stub, Info]):
@@ -66,6 +78,7 @@ class Pool(Generic[Stub, Info]):
         self._resolve = resolve
         self._replicas: dict[str, Replica[Stub]] = {}
         self._info: Info | None = None
+        self.gate = Gate(kind.name, lambda: sum(replica.room for replica in self._admitted()))
         self._turns = count(1)
         self._following: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
@@ -89,12 +102,25 @@ class Pool(Generic[Stub, Info]):
             raise calls.unavailable(self._kind.name)
         return self._info
 
-    async def events(self, start: Callable[[Stub], Any], work_s: float) -> AsyncGenerator[Any, None]:
-        """The events of the call that `start` makes. Raises `AceError`.
+    async def events(
+        self, start: Callable[[Stub], Any], work_s: float, room: int = 1
+    ) -> AsyncGenerator[Any, None]:
+        """The events of the call that `start` makes, when its turn has come. Raises `AceError`.
 
-        If the replica is lost, `Lost` comes next, and then the events of a whole second call to
-        another one. `work_s` says how much is asked for, in seconds of song.
+        Until then there are `Waiting`s. If the replica is lost, `Lost` comes next, and then the events
+        of a whole second call to another one. `work_s` says how much is asked for, in seconds of song.
         """
+        async with self.gate.join(TENANT.get(), REQUEST_ID.get(), work_s, room) as ticket:
+            async for status in self.gate.places(ticket):
+                yield Waiting(status)
+            async with aclosing(self.events_at_once(start, work_s)) as events:
+                async for event in events:
+                    yield event
+
+    async def events_at_once(
+        self, start: Callable[[Stub], Any], work_s: float = 0.0
+    ) -> AsyncGenerator[Any, None]:
+        """`events` without a turn: for what a stage does while it is busy."""
         for last in (False, True):
             with self._replica(work_s) as replica:
                 try:
@@ -106,19 +132,17 @@ class Pool(Generic[Stub, Info]):
                     self._check_retry(replica, error, last)
             yield Lost(self._kind.name)
 
-    async def answer(self, ask: Callable[[Stub], Awaitable[T]], work_s: float) -> T:
-        """The answer of a unary call, asked of another replica if the first is lost. Raises `AceError`."""
-        with self._replica(work_s) as replica:
-            try:
-                return await calls.answer(self._kind.name, ask(replica.stub))
-            except AceError as error:
-                self._check_retry(replica, error, last=False)
-        with self._replica(work_s) as replica:
-            try:
-                return await calls.answer(self._kind.name, ask(replica.stub))
-            except AceError as error:
-                self._check_retry(replica, error, last=True)
-                raise
+    async def answer(self, ask: Callable[[Stub], Any], work_s: float) -> Any:
+        """The answer of a unary call, when its turn has come; as `events`. Raises `AceError`."""
+        async with self.gate.join(TENANT.get(), REQUEST_ID.get(), work_s, room=1) as ticket:
+            async for _ in self.gate.places(ticket):
+                pass
+            for last in (False, True):
+                with self._replica(work_s) as replica:
+                    try:
+                        return await calls.answer(self._kind.name, ask(replica.stub))
+                    except AceError as error:
+                        self._check_retry(replica, error, last)
 
     def _admitted(self) -> list[Replica[Stub]]:
         return [replica for replica in self._replicas.values() if replica.admitted]
@@ -162,6 +186,7 @@ class Pool(Generic[Stub, Info]):
             )
             return False
         self._info = found
+        replica.room = self._kind.room(found)
         return True
 
     def _card(self, info: Info) -> Info:
@@ -187,7 +212,7 @@ class Pool(Generic[Stub, Info]):
                 channel = self._connect(address)
                 replica = Replica(self._kind.name, address, channel, self._kind.stub(channel))
                 self._replicas[address] = replica
-                replica.start(self._kind.service, partial(self._check, replica))
+                replica.start(self._kind.service, partial(self._check, replica), self.gate.advance)
         for address in set(self._replicas) - set(addresses):
             task = asyncio.create_task(self._replicas.pop(address).close(RETIRE_S))
             self._retiring.add(task)

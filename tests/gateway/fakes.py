@@ -60,7 +60,9 @@ class FakeLm(lm_rpc.LmServiceServicer):
 
     async def GetModelInfo(self, request: Any, context: Any) -> lm_pb.GetModelInfoResponse:
         return lm_pb.GetModelInfoResponse(
-            model=music_pb2.ModelVersion(name="lm-fake", revision="r1"), code_count=CODE_COUNT
+            model=music_pb2.ModelVersion(name="lm-fake", revision="r1"),
+            code_count=CODE_COUNT,
+            max_row_count=16,
         )
 
     async def _work(self, request: Any, context: Any) -> None:
