@@ -50,7 +50,7 @@ async def generate(
     caller has used up its quota.
     """
     with workshop.door.account.songs(order.song_count, _expected_s(order.request)) as charge:
-        async with aclosing(_generated(workshop, info, order, deadline)) as events:
+        async with aclosing(_generated(workshop, info, order, deadline, unread)) as events:
             async for event in events:
                 if isinstance(event, FinishedSong) or event.HasField("song"):
                     charge.ended(event.song)
@@ -65,7 +65,7 @@ def _expected_s(request: pb.GenerateMusicRequest) -> float:
 
 
 async def _generated(
-    workshop: Workshop, info: Info, order: Order, deadline: Deadline
+    workshop: Workshop, info: Info, order: Order, deadline: Deadline, unread: Unread
 ) -> AsyncGenerator[SongEvent, None]:
     started = time.monotonic()
     request = order.request
