@@ -267,3 +267,24 @@ async def test_songs_of_several_threads_are_made_side_by_side(studio: Studio) ->
     )
 
     assert [each.extra_outputs["seed_value"] for each in results] == ["0", "1", "2", "3"]
+
+
+async def test_silent_tells_that_nothing_is_to_be_heard(studio: Studio) -> None:
+    heard = await ok(studio, SONG)
+    studio.world.dit.silent = True
+    unheard = await ok(studio, SONG)
+
+    assert [result.audios[0]["silent"] for result in (heard, unheard)] == [False, True]
+    assert "Silent output detected: song 1" in unheard.status_message
+
+
+async def test_request_id_is_what_the_services_log(studio: Studio) -> None:
+    outputs = (await ok(studio, SONG)).extra_outputs
+
+    assert {outputs["request_id"]} == {*studio.world.dit.request_ids, *studio.world.lm.request_ids}
+
+
+async def test_warnings_are_the_notes_one_by_one(studio: Studio) -> None:
+    warnings = (await ok(studio, of(use_adg=True, repainting_start=3))).extra_outputs["warnings"]
+
+    assert [warning.partition(" ")[0] for warning in warnings] == ["repainting_start", "use_adg", "the"]

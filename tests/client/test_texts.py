@@ -157,3 +157,12 @@ async def test_a_refused_argument_is_named(studio: Studio, request_name: str) ->
 @pytest.mark.parametrize("kind", [UnderstandResult, CreateSampleResult, FormatSampleResult])
 def test_to_dict_of_a_result_holds_every_field(kind: Any) -> None:
     assert list(kind().to_dict()) == [field.name for field in fields(kind)]
+
+
+async def test_an_answer_without_metadata_is_a_failure(studio: Studio) -> None:
+    studio.world.lm.speechless = True
+
+    result = await studio.call(understand_music, studio.llm, "<|audio_code_5|>")
+
+    assert (result.success, result.error) == (False, "Empty metadata returned")
+    assert result.status_message == "Failed to understand audio codes"

@@ -57,6 +57,8 @@ class FakeLm(lm_rpc.LmServiceServicer):
         self.cancelled = asyncio.Event()
         self.gate = Gate()
         self.failure: AceError | None = None
+        self.speechless = False
+        """Writes descriptions that hold nothing."""
         self.down = False
         self.request_ids: list[str] = []
         self.seconds_left: list[float | None] = []
@@ -109,6 +111,8 @@ class FakeLm(lm_rpc.LmServiceServicer):
     ) -> AsyncIterator[lm_pb.UnderstandResponse]:
         await self._work(request, context)
         description = lm_pb.SongDescription(metadata=PLANNED, lyrics="[Verse]\nla")
+        if self.speechless:
+            description.Clear()
         yield lm_pb.UnderstandResponse(
             result=lm_pb.UnderstandResponse.Result(description=description, usage=usage(request))
         )
@@ -148,6 +152,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
         self.jobs: list[dit_pb.RenderJob] = []
         self.tasks: list[Any] = [music_pb2.TASK_TEXT2MUSIC]
         self.is_turbo = True
+        self.silent = False
         self.reference_bytes = 0
         self.source_bytes = 0
         self.cancelled = asyncio.Event()
@@ -207,6 +212,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
             result=dit_pb.RenderResponse.Result(
                 duration_seconds=seconds,
                 peak_before_normalization=0.5,
+                silent=self.silent,
                 latents=latents(seconds) if job.return_latents else None,
                 timings={"queue": 0.0, "conditioning": 0.1, "diffusion": 0.8, "decoding": 0.3},
             )
