@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from common.errors import AceError, Kind
 from dit_service import metrics
+from dit_service.due import Due
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class _End:
 
 @dataclass(eq=False, slots=True)
 class _Job(Generic[T]):
-    steps: Generator[T, None, None]
+    steps: Generator[T | Due, None, None]
     events: asyncio.Queue[Waiting | Begun | T | _End] = field(default_factory=asyncio.Queue)
     abandoned: threading.Event = field(default_factory=threading.Event)
     # The caller's request id goes along to the thread, and from there into its log lines.
@@ -87,7 +88,7 @@ class Lane:
 
     @asynccontextmanager
     async def run(
-        self, steps: Generator[T, None, None]
+        self, steps: Generator[T | Due, None, None]
     ) -> AsyncIterator[AsyncIterator[Waiting | Begun | T]]:
         """Hand out where the job waits, then that it has begun, then what `steps` yields.
 
@@ -133,7 +134,8 @@ class Lane:
         error: BaseException | None = None
         try:
             while not job.abandoned.is_set() and (event := next(job.steps, None)) is not None:
-                loop.call_soon_threadsafe(job.events.put_nowait, event)
+                if not isinstance(event, Due):  # that is done alone when the job goes on
+                    loop.call_soon_threadsafe(job.events.put_nowait, event)
             job.steps.close()
         except BaseException as caught:  # noqa: BLE001  # its caller, on another thread, gets it
             error = caught

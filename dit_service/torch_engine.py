@@ -15,6 +15,7 @@ from common.errors import AceError, Kind
 from common.revision import Revision, of_checkpoint
 from dit_service import conditions, flow, metrics, prompt
 from dit_service.denoise import Route, denoise
+from dit_service.due import Due
 from dit_service.engine import (
     Encoding,
     Latents,
@@ -27,6 +28,7 @@ from dit_service.engine import (
     Waveform,
 )
 from dit_service.networks import DitNetworks, load_dit, load_vae
+from dit_service.passes import Pass
 from dit_service.reference import excerpt
 from dit_service.steering import Steering, working_frames
 from dit_service.text_encoder import MAX_LYRIC_TOKENS, MAX_TEXT_TOKENS, TextEncoder
@@ -109,7 +111,7 @@ class TorchEngine:
         )
 
     @torch.inference_mode()
-    def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+    def render(self, job: RenderJob) -> Generator[Progress | Due | Song, None, None]:
         yield from self._surviving(self._rendered(job))
 
     @torch.inference_mode()
@@ -124,7 +126,7 @@ class TorchEngine:
     ) -> Generator[Progress | Song, None, None]:
         yield from self._surviving(self._decoded(source, model))
 
-    def _rendered(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+    def _rendered(self, job: RenderJob) -> Generator[Progress | Due | Song, None, None]:
         watch = _Stopwatch(self._device)
         model = self._models[job.model]
         source = yield from self._source(model.networks, job)
@@ -179,17 +181,19 @@ class TorchEngine:
 
     def _denoised(
         self, networks: DitNetworks, path: Route, job: RenderJob, watch: "_Stopwatch"
-    ) -> Generator[Progress, None, Tensor]:
+    ) -> Generator[Progress | Due, None, Tensor]:
         generator = torch.Generator().manual_seed(job.seed)
         frames, channels = working_frames(job), self.latent_channels
 
         def draw() -> Tensor:
             return flow.noise(frames, channels, generator).to(self._device)
 
-        latents = draw()
-        steps = denoise(networks, path, job.diffusion, latents, draw)
-        for done in range(1, path.step_count + 1):
-            latents = next(steps)
+        latents, done = draw(), 0
+        for event in denoise(networks, path, job.diffusion, latents, draw):
+            if isinstance(event, Pass):
+                yield event
+                continue
+            latents, done = event, done + 1
             watch.lap(Phase.DIFFUSION)
             yield Progress(Phase.DIFFUSION, done, path.step_count)
         return latents
