@@ -209,6 +209,10 @@ class Engine(Protocol):
         """What of the job's texts is too long for the model to read, in words. Needs no device."""
         ...
 
+    def share(self, job: RenderJob) -> float:
+        """How much of the memory for songs a render takes, up to 1. Raises `AceError` (OVERLOADED)."""
+        ...
+
     def render(self, job: RenderJob) -> Generator[Progress | Due | Song, None, None]:
         """One `Progress` per step of each phase, then one `Song`. Steps of diffusion are first `Due`."""
         ...

@@ -6,6 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from dit_service import metrics
 from dit_service.due import Due
 from dit_service.network.transformer import DiffusionTransformer, Row
 
@@ -26,6 +27,7 @@ class Pass(Due):
         """What does not fit into memory together is done in halves; what never does, is left."""
         if self._fit(all_due) or len(all_due) == 1:
             return
+        metrics.BATCHES_SPLIT.inc()
         middle = len(all_due) // 2
         for half in (all_due[:middle], all_due[middle:]):
             half[0].do_together(half)
@@ -41,8 +43,7 @@ class Pass(Due):
         try:
             self._do(passes)
         except torch.OutOfMemoryError:
-            # Told only where a song cannot go on even alone.
-            return False
+            return False  # told only where a song cannot go on even alone
         return True
 
     @torch.inference_mode()
@@ -51,3 +52,5 @@ class Pass(Due):
         for each in passes:
             each._velocities = [next(velocities).float()[None] for _ in each._rows]
             each._rows = ()  # their memory is needed again
+        if self._transformer.device.type == "cuda":
+            torch.cuda.synchronize(self._transformer.device)  # so that a step's time is its own

@@ -123,7 +123,7 @@ class DitServicer(dit_grpc.DitServiceServicer):
     def _rendered(
         self, engine: Engine, job: RenderJob
     ) -> AbstractAsyncContextManager[AsyncIterator[Waiting | Begun | Progress | Song]]:
-        return self._lane.run(_counted_render(engine.render(job)))
+        return self._lane.run(_counted_render(engine.render(job)), engine.share(job))
 
     async def _outcome(self, steps: Generator[Progress | T, None, None], kind: type[T]) -> T:
         """Run a job whose steps nobody follows."""
@@ -170,7 +170,7 @@ class _Watch:
 
     def delivers(self, order: RenderOrder, song: Song) -> None:
         self._doing = "sending"
-        metrics.observe(order.job, song)
+        metrics.observe(song)
         song_s, spent_s = len(song.waveform) / SAMPLE_RATE_HZ, sum(song.seconds.values())
         logger.info("rendered %.1f s of song in %.2f s, seed %d", song_s, spent_s, order.job.seed)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from common.errors import AceError, Kind
 from common.revision import Revision, of_checkpoint
-from dit_service import conditions, flow, metrics, prompt
+from dit_service import conditions, flow, memory, metrics, prompt
 from dit_service.denoise import Route, denoise
 from dit_service.due import Due
 from dit_service.engine import (
@@ -27,6 +27,7 @@ from dit_service.engine import (
     SourceSound,
     Waveform,
 )
+from dit_service.network.transformer import DiffusionTransformer
 from dit_service.networks import DitNetworks, load_dit, load_vae
 from dit_service.passes import Pass
 from dit_service.reference import excerpt
@@ -53,22 +54,37 @@ class Loaded:
 
 class TorchEngine:
     def __init__(
-        self, models: dict[str, Loaded], text_encoder: TextEncoder, vae: Vae, device: torch.device
+        self,
+        models: dict[str, Loaded],
+        text_encoder: TextEncoder,
+        vae: Vae,
+        device: torch.device,
+        song_memory: int | None = None,
     ) -> None:
+        """`song_memory` are bytes for all songs at once; `None` is no limit."""
         self._models = models
         self._text_encoder = text_encoder
         self.codec = vae
         self._device = device
+        self._song_memory = song_memory
+        if device.type == "cuda":
+            metrics.MEMORY_BYTES.set_function(lambda: torch.cuda.memory_allocated(device))
 
     @classmethod
     def load(
-        cls, folder: Path, names: tuple[str, ...], device_name: str, threads: int = 0
+        cls,
+        folder: Path,
+        names: tuple[str, ...],
+        device_name: str,
+        threads: int = 0,
+        song_memory: int = 0,
     ) -> "TorchEngine":
         """Read `names` and what they share from `folder`; the first is the default model.
 
         Networks compute in bfloat16 on a GPU and in float32 on a CPU; `threads` of 0 leaves
-        torch its own number of CPU threads. Raises `CheckpointError`
-        if a checkpoint is missing or not whole, `RuntimeError` if the device does not exist.
+        torch its own number of CPU threads, and `song_memory` of 0 all of a GPU that is free.
+        Raises `CheckpointError` if a checkpoint is missing or not whole, `RuntimeError` if the
+        device does not exist.
         """
         if threads:
             torch.set_num_threads(threads)
@@ -77,7 +93,7 @@ class TorchEngine:
         text_encoder = TextEncoder.load(folder / TEXT_ENCODER, device, dtype)
         vae = Vae(of_checkpoint(folder / VAE), load_vae(folder / VAE, device, dtype))
         models = {name: prepared(load_dit(folder / name, device, dtype)) for name in names}
-        return cls(models, text_encoder, vae, device)
+        return cls(models, text_encoder, vae, device, song_memory or _free_for_songs(vae, device, dtype))
 
     @property
     def models(self) -> tuple[ModelCard, ...]:
@@ -109,6 +125,16 @@ class TorchEngine:
             for name, excess, most in lengths
             if excess
         )
+
+    def transformer(self, model: str) -> DiffusionTransformer:
+        return self._models[model].networks.transformer
+
+    def share(self, job: RenderJob) -> float:
+        if self._song_memory is None:
+            return 0.0
+        transformer = self.transformer(job.model)
+        needed = memory.song_bytes(job, transformer.sizes, transformer.dtype.itemsize)
+        return memory.share(needed, self._song_memory)
 
     @torch.inference_mode()
     def render(self, job: RenderJob) -> Generator[Progress | Due | Song, None, None]:
@@ -254,6 +280,16 @@ class _Stopwatch:
         now = time.perf_counter()
         self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._since
         self._since = now
+
+
+def _free_for_songs(vae: Vae, device: torch.device, dtype: torch.dtype) -> int | None:
+    """What a GPU has free beside the loaded models and a tile of the codec; no limit on a CPU."""
+    if device.type != "cuda":
+        return None
+    samples = max(vae.decode_tile_frames * vae.samples_per_frame, vae.encode_tile_samples)
+    free_bytes, _ = torch.cuda.mem_get_info(device)
+    free_bytes -= memory.tile_bytes(samples, vae.network.config.decoder_channels, dtype.itemsize)
+    return max(free_bytes, 1)
 
 
 @torch.inference_mode()
