@@ -81,6 +81,6 @@ def test_stages_ask_for_a_certificate_where_there_is_an_authority(gpu: Cluster, 
     certificate = gpu.one("Certificate", name)["spec"]
 
     assert gpu.settings(name).server_tls is not None
-    assert certificate["dnsNames"] == [name]
+    assert certificate["dnsNames"] == [name, gpu.settings("gateway").stage_tls_name]
     volumes = {volume["name"]: volume for volume in gpu.pod(name)["spec"]["volumes"]}
     assert volumes["tls"]["secret"]["secretName"] == certificate["secretName"]
