@@ -7,7 +7,6 @@ from acestep.dit.v1 import dit_service_pb2_grpc as dit_grpc
 from common.server import serving, until_signalled
 from common.service import run
 from common.slot import Slot
-from dit_service import device_memory
 from dit_service.engine import Engine
 from dit_service.lane import Lane
 from dit_service.servicer import DitServicer, Limits
@@ -18,7 +17,8 @@ SERVICE_NAME = dit_pb2.DESCRIPTOR.services_by_name["DitService"].full_name
 
 
 async def main(settings: Settings) -> None:
-    slot, lane = Slot[Engine]("the DiT service"), Lane(settings.max_queued)
+    slot = Slot[Engine]("the DiT service")
+    lane = Lane(settings.max_queued, settings.songs_at_once)
     limits = Limits(settings.max_queued, settings.max_calls, settings.max_upload_bytes)
     async with serving(
         settings.address,
@@ -35,12 +35,12 @@ async def main(settings: Settings) -> None:
                 settings.loaded_models,
                 settings.device.value,
                 settings.threads,
+                settings.max_song_memory,
             )
         )
         await asyncio.wait({stop, loading}, return_when=asyncio.FIRST_COMPLETED)
         if loading.done():
             slot.fill(loading.result())
-            device_memory.watch(settings.device.value)
             await server.welcome()
         await stop
     lane.close()

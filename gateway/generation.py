@@ -21,10 +21,11 @@ from gateway.deadline import Deadline
 from gateway.door import Door
 from gateway.jobs import in_our_words, render_job
 from gateway.merge import merged
-from gateway.pool import Lost
+from gateway.pool import Lost, Waiting
 from gateway.progress import Fraction
 from gateway.request import Order
 from gateway.settings import Settings
+from gateway.shelf import Unread
 from gateway.song import FinishedSong, SongEvent, SongMaker, queued, retried
 from gateway.stages import TEXT_WORK_S, Info, Stages
 from gateway.uploads import Uploads
@@ -41,7 +42,7 @@ class Workshop:
 
 
 async def generate(
-    workshop: Workshop, info: Info, order: Order, deadline: Deadline
+    workshop: Workshop, info: Info, order: Order, deadline: Deadline, unread: Unread
 ) -> AsyncGenerator[SongEvent, None]:
     """Carry out `order`, whose models are known to be loaded.
 
@@ -49,7 +50,7 @@ async def generate(
     caller has used up its quota.
     """
     with workshop.door.account.songs(order.song_count, _expected_s(order.request)) as charge:
-        async with aclosing(_generated(workshop, info, order, deadline)) as events:
+        async with aclosing(_generated(workshop, info, order, deadline, unread)) as events:
             async for event in events:
                 if isinstance(event, FinishedSong) or event.HasField("song"):
                     charge.ended(event.song)
@@ -64,7 +65,7 @@ def _expected_s(request: pb.GenerateMusicRequest) -> float:
 
 
 async def _generated(
-    workshop: Workshop, info: Info, order: Order, deadline: Deadline
+    workshop: Workshop, info: Info, order: Order, deadline: Deadline, unread: Unread
 ) -> AsyncGenerator[SongEvent, None]:
     started = time.monotonic()
     request = order.request
@@ -90,7 +91,9 @@ async def _generated(
                 yield event
     plan = planning.combine(request, planned)
     yield pb.GenerateMusicResponse(plan=plan)
-    maker = SongMaker(order, plan, workshop.stages, workshop.uploads, workshop.settings, deadline, fraction)
+    maker = SongMaker(
+        order, plan, workshop.stages, workshop.uploads, workshop.settings, deadline, fraction, unread
+    )
     songs: list[pb.Song] = []
     making = merged([maker.make(index) for index in range(order.song_count)])
     async with aclosing(making) as song_events:
@@ -150,7 +153,7 @@ async def _validated(
 
     started = dit_pb.RenderResponse.Started()
     try:
-        async with aclosing(workshop.stages.dit.events(start, work_s=0.0)) as events:
+        async with aclosing(workshop.stages.dit.events_at_once(start)) as events:
             async for event in events:
                 if not isinstance(event, Lost) and event.HasField("started"):
                     started = event.started
@@ -181,6 +184,9 @@ async def _plan(
 
     async with aclosing(workshop.stages.lm.events(start, TEXT_WORK_S)) as events:
         async for event in events:
+            if isinstance(event, Waiting):
+                yield queued(pb.STAGE_LM, None, event.status)
+                continue
             if isinstance(event, Lost):
                 yield retried(pb.STAGE_LM, None)
                 continue

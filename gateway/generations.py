@@ -3,12 +3,14 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from acestep.gateway.v1 import music_service_pb2 as pb
 from common.errors import AceError, Kind
 from gateway.metrics import SONGS_RUNNING
+from gateway.shelf import Shelf, Unread
 from gateway.song import FinishedSong, SongEvent
 
 PASSING = {"queued", "progress", "retried"}
@@ -27,17 +29,13 @@ class History:
         self._progress: list[SongEvent] = []
 
     def add(self, event: SongEvent) -> None:
-        if isinstance(event, FinishedSong):
-            self.byte_count += len(event.data)
-            self._lasting.append(event)
-            return
-        kind = event.WhichOneof("event")
+        kind = "song" if isinstance(event, FinishedSong) else event.WhichOneof("event")
         if kind == "progress":
             self._progress = [event]
         elif kind not in PASSING:
             if kind == "plan":  # says all that its fields said
                 self._lasting = [item for item in self._lasting if not _is_plan_field(item)]
-            self.byte_count += event.ByteSize()
+            self.byte_count += _size(event)
             self._lasting.append(event)
 
     def told(self) -> list[SongEvent]:
@@ -55,16 +53,46 @@ def _is_result(event: SongEvent) -> bool:
     return not isinstance(event, FinishedSong) and event.HasField("result")
 
 
+class _Listener(asyncio.Queue[SongEvent | None]):
+    """What one caller has not read yet; `unread` counts it."""
+
+    def __init__(self, unread: Unread) -> None:
+        super().__init__()
+        self._unread = unread
+        self._byte_count = 0
+
+    def put_nowait(self, item: SongEvent | None) -> None:
+        self._count(_size(item))
+        super().put_nowait(item)
+
+    def read(self, item: SongEvent) -> None:
+        self._count(-_size(item))
+
+    def close(self) -> None:
+        self._count(-self._byte_count)
+
+    def _count(self, byte_count: int) -> None:
+        self._byte_count += byte_count
+        self._unread.change(byte_count)
+
+
+def _size(event: SongEvent | None) -> int:
+    if event is None:
+        return 0
+    return len(event.data) if isinstance(event, FinishedSong) else event.ByteSize()
+
+
 class Generation:
     """Work that goes on while anybody listens."""
 
-    def __init__(self, digest: bytes, song_count: int, max_history_bytes: int) -> None:
+    def __init__(self, digest: bytes, song_count: int, max_history_bytes: int, unread: Unread) -> None:
         self.digest = digest
         self.song_count = song_count
         self.history: History | None = History()
         """None if nobody can join: there is more to tell than may be kept."""
         self._max_history_bytes = max_history_bytes
-        self._listeners: set[asyncio.Queue[SongEvent | None]] = set()
+        self._unread = unread
+        self._listeners: set[_Listener] = set()
         self._work: asyncio.Task[None] | None = None
 
     def start(self, events: AsyncGenerator[SongEvent, None]) -> "asyncio.Task[None]":
@@ -81,7 +109,7 @@ class Generation:
         When the last listener leaves, the work is cancelled.
         """
         assert self._work is not None, "not started"
-        queue: asyncio.Queue[SongEvent | None] = asyncio.Queue()
+        queue = _Listener(self._unread)
         for event in self.history.told() if self.history else []:
             queue.put_nowait(event)
         if self._work.done():
@@ -90,9 +118,11 @@ class Generation:
         try:
             while (item := await queue.get()) is not None:
                 yield item
+                queue.read(item)
             await self._work
         finally:
             self._listeners.discard(queue)
+            queue.close()
             if self.abandoned and not self._work.done():
                 self._work.cancel()
 
@@ -114,13 +144,31 @@ class Generation:
                 self.history = None
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A generation to begin."""
+
+    digest: bytes
+    song_count: int
+    events: Callable[[Unread], AsyncGenerator[SongEvent, None]]
+
+
 class Generations:
     """All that run, and those that succeeded lately under an id that their caller gave."""
 
-    def __init__(self, max_songs: int, kept_s: float, kept_bytes: int) -> None:
+    def __init__(
+        self,
+        max_songs: int,
+        kept_s: float,
+        kept_bytes: int,
+        shelf: Shelf,
+        retry_after_s: Callable[[], float],
+    ) -> None:
         self._max_songs = max_songs
         self._kept_s = kept_s
         self._kept_bytes = kept_bytes
+        self._retry_after_s = retry_after_s
+        self._shelf = shelf
         self._running: dict[Key, Generation] = {}
         self._kept: dict[Key, tuple[float, Generation]] = {}
         """With the time of their end; the oldest first."""
@@ -140,29 +188,26 @@ class Generations:
             raise _taken(key, "REQUEST_RUNNING", "must not be that of a running request")
         return generation
 
-    def start(
-        self,
-        key: Key,
-        digest: bytes,
-        song_count: int,
-        events: AsyncGenerator[SongEvent, None],
-        joinable: bool,
-    ) -> Generation:
+    def start(self, key: Key, work: Work, joinable: bool) -> Generation:
         """Begin to work. Raises `AceError` (OVERLOADED) if there is no room for so many songs more."""
+        self._shelf.refuse_if_full()
         running = sum(generation.song_count for generation in self._running.values())
-        if running + song_count > self._max_songs:
+        if running + work.song_count > self._max_songs:
             raise AceError(
                 Kind.OVERLOADED,
                 "GATEWAY_FULL",
                 f"{running} songs are running, and at most {self._max_songs} may; retry later",
-                retry_after_s=5.0,
+                retry_after_s=self._retry_after_s(),
                 running=running,
                 limit=self._max_songs,
             )
-        generation = Generation(digest, song_count, self._kept_bytes if joinable else 0)
+        unread = Unread(self._shelf)
+        kept_bytes = self._kept_bytes if joinable else 0
+        generation = Generation(work.digest, work.song_count, kept_bytes, unread)
         self._running[key] = generation
-        SONGS_RUNNING.inc(song_count)
-        generation.start(events).add_done_callback(lambda work: self._ended(key, generation, work))
+        SONGS_RUNNING.inc(work.song_count)
+        task = generation.start(work.events(unread))
+        task.add_done_callback(lambda ended: self._ended(key, generation, ended))
         return generation
 
     def _ended(self, key: Key, generation: Generation, work: "asyncio.Task[None]") -> None:

@@ -52,6 +52,11 @@ ENCODE_SECONDS = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 
+STAGE_QUEUED = Gauge(
+    "acestep_gateway_stage_queued", "Pieces of work that wait to enter a stage.", ["stage"]
+)
+UNREAD_BYTES = Gauge("acestep_gateway_unread_bytes", "Bytes of finished songs that wait for their readers.")
+
 
 def observe_song(duration_s: float, waited_s: float, encoding_s: float) -> None:
     """Take note of a song that was made."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
@@ -14,10 +15,14 @@ import grpc
 from google.protobuf.message import Message
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, use_span
 
+from acestep.music.v1 import music_pb2
+from common import tracing
 from common.errors import AceError, Kind
-from common.tracing import TRACER
+from common.telemetry import REQUEST_ID
+from common.tenant import TENANT
 from gateway import calls
 from gateway.addresses import Resolve, resolved
+from gateway.gate import Gate
 from gateway.metrics import RETRIES
 from gateway.replica import RETIRE_S, Replica
 
@@ -25,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 Stub = TypeVar("Stub")
 Info = TypeVar("Info", bound=Message)
-T = TypeVar("T")
 
 RESOLVE_EVERY_S = 10.0
 
@@ -39,6 +43,8 @@ class StageKind(Generic[Stub, Info]):
     """Name that its health is asked by."""
     stub: Callable[[grpc.aio.Channel], Stub]
     ask: Callable[[Stub, float], Awaitable[Info]]
+    room: Callable[[Info], int]
+    """How much a replica can have to do at once, from its answer."""
     own_fields: tuple[str, ...]
     """Fields of the answer that may differ between replicas: they tell of a machine, not of models."""
 
@@ -48,6 +54,13 @@ class Lost:
     """Stands between the events of a replica that was lost and those of the one that begins anew."""
 
     stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The call has not begun: its turn has not come."""
+
+    status: music_pb2.QueueStatus
 
 
 class Pool(Generic[Stub, Info]):
@@ -68,6 +81,7 @@ class Pool(Generic[Stub, Info]):
         self._resolve = resolve
         self._replicas: dict[str, Replica[Stub]] = {}
         self._info: Info | None = None
+        self.gate = Gate(kind.name, lambda: sum(replica.room for replica in self._admitted()))
         self._turns = count(1)
         self._following: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
@@ -91,12 +105,27 @@ class Pool(Generic[Stub, Info]):
             raise calls.unavailable(self._kind.name)
         return self._info
 
-    async def events(self, start: Callable[[Stub], Any], work_s: float) -> AsyncGenerator[Any, None]:
-        """The events of the call that `start` makes. Raises `AceError`.
+    async def events(
+        self, start: Callable[[Stub], Any], work_s: float, room: int = 1
+    ) -> AsyncGenerator[Any, None]:
+        """The events of the call that `start` makes, when its turn has come. Raises `AceError`.
 
-        If the replica is lost, `Lost` comes next, and then the events of a whole second call to
-        another one. `work_s` says how much is asked for, in seconds of song.
+        Until then there are `Waiting`s. If the replica is lost, `Lost` comes next, and then the events
+        of a whole second call to another one. `work_s` says how much is asked for, in seconds of song.
         """
+        joined = time.monotonic()
+        async with self.gate.join(TENANT.get(), REQUEST_ID.get(), work_s, room) as ticket:
+            async for status in self.gate.places(ticket):
+                yield Waiting(status)
+            tracing.past(f"queue {self._kind.name}", joined)
+            async with aclosing(self.events_at_once(start, work_s)) as events:
+                async for event in events:
+                    yield event
+
+    async def events_at_once(
+        self, start: Callable[[Stub], Any], work_s: float = 0.0
+    ) -> AsyncGenerator[Any, None]:
+        """`events` without a turn: for what a stage does while it is busy."""
         for last in (False, True):
             with self._replica(work_s) as replica:
                 try:
@@ -111,25 +140,28 @@ class Pool(Generic[Stub, Info]):
                     self._check_retry(replica, error, last)
             yield Lost(self._kind.name)
 
-    async def answer(self, ask: Callable[[Stub], Awaitable[T]], work_s: float) -> T:
-        """The answer of a unary call, asked of another replica if the first is lost. Raises `AceError`."""
-        with self._replica(work_s) as replica:
-            try:
-                return await calls.answer(self._kind.name, ask(replica.stub))
-            except AceError as error:
-                self._check_retry(replica, error, last=False)
-        with self._replica(work_s) as replica:
-            try:
-                return await calls.answer(self._kind.name, ask(replica.stub))
-            except AceError as error:
-                self._check_retry(replica, error, last=True)
-                raise
+    async def answer(self, ask: Callable[[Stub], Any], work_s: float) -> Any:
+        """The answer of a unary call, when its turn has come; as `events`. Raises `AceError`."""
+        async with self.gate.join(TENANT.get(), REQUEST_ID.get(), work_s, room=1) as ticket:
+            async for _ in self.gate.places(ticket):
+                pass
+            for last in (False, True):
+                with self._replica(work_s) as replica:
+                    try:
+                        with self._span(replica) as span:
+                            with use_span(span, end_on_exit=False, record_exception=False):
+                                call = ask(replica.stub)
+                            return await calls.answer(self._kind.name, call)
+                    except AceError as error:
+                        self._check_retry(replica, error, last)
 
     @contextmanager
     def _span(self, replica: Replica[Stub]) -> Iterator[Span]:
         """The span of a call to `replica`, as its caller sees it."""
         attributes = {"server.address": replica.address}
-        span = TRACER.start_span(f"call {self._kind.name}", kind=SpanKind.CLIENT, attributes=attributes)
+        span = tracing.TRACER.start_span(
+            f"call {self._kind.name}", kind=SpanKind.CLIENT, attributes=attributes
+        )
         try:
             yield span
         except AceError as error:
@@ -180,6 +212,7 @@ class Pool(Generic[Stub, Info]):
             )
             return False
         self._info = found
+        replica.room = self._kind.room(found)
         return True
 
     def _card(self, info: Info) -> Info:
@@ -205,7 +238,7 @@ class Pool(Generic[Stub, Info]):
                 channel = self._connect(address)
                 replica = Replica(self._kind.name, address, channel, self._kind.stub(channel))
                 self._replicas[address] = replica
-                replica.start(self._kind.service, partial(self._check, replica))
+                replica.start(self._kind.service, partial(self._check, replica), self.gate.advance)
         for address in set(self._replicas) - set(addresses):
             task = asyncio.create_task(self._replicas.pop(address).close(RETIRE_S))
             self._retiring.add(task)

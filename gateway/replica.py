@@ -29,16 +29,26 @@ class Replica(Generic[Stub]):
         self.address = address
         self.stub = stub
         self.admitted = False
+        self.room = 0
+        """How much it can have to do at once."""
         self.work_s = 0.0
         """Seconds of song that it is asked for at this moment."""
         self.last_turn = 0
         self._stage = stage
         self._channel = channel
+        self._changed: Callable[[], None] = lambda: None
         self._watching: Any = None
         self._watcher: asyncio.Task[None] | None = None
+        REPLICA_ADMITTED.labels(stage, address).set(0)
 
-    def start(self, service: str, check: Callable[[], Awaitable[bool]]) -> None:
-        """Follow its health until `close`; `check` is asked whether it may be admitted when it serves."""
+    def start(
+        self, service: str, check: Callable[[], Awaitable[bool]], changed: Callable[[], None]
+    ) -> None:
+        """Follow its health until `close`.
+
+        When it serves, `check` is asked whether it may be admitted; `changed` hears if it is or is not.
+        """
+        self._changed = changed
         self._watcher = asyncio.create_task(self._watch(service, check))
 
     async def close(self, grace_s: float | None = None) -> None:
@@ -48,7 +58,7 @@ class Replica(Generic[Stub]):
             await asyncio.gather(self._watcher, return_exceptions=True)
         await self._channel.close(grace_s)
         for gauge in (REPLICA_ADMITTED, REPLICA_WORK):
-            gauge.remove(self._stage, self.address)
+            gauge.remove_by_labels({"stage": self._stage, "replica": self.address})
 
     @contextmanager
     def working(self, work_s: float) -> Iterator[None]:
@@ -91,9 +101,9 @@ class Replica(Generic[Stub]):
             await asyncio.sleep(RECHECK_S)
 
     def _admit(self, admitted: bool) -> None:
-        if admitted != self.admitted:
-            logger.info(
-                "%s replica %s is %s", self._stage, self.address, "admitted" if admitted else "ejected"
-            )
+        if admitted == self.admitted:
+            return
         self.admitted = admitted
         REPLICA_ADMITTED.labels(self._stage, self.address).set(admitted)
+        logger.info("%s replica %s is %s", self._stage, self.address, "admitted" if admitted else "ejected")
+        self._changed()

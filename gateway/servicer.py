@@ -16,7 +16,8 @@ from common.tenant import TENANT
 from gateway import capabilities, delivery, descriptions, generation, request
 from gateway.deadline import Deadline
 from gateway.generation import Workshop
-from gateway.generations import Generation, Generations, digest_of
+from gateway.generations import Generation, Generations, Work, digest_of
+from gateway.shelf import Shelf
 from gateway.stages import Info
 
 
@@ -24,7 +25,13 @@ class MusicServicer(rpc.MusicServiceServicer):
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         settings = workshop.settings
-        self._generations = Generations(settings.max_songs, settings.kept_s, settings.kept_bytes)
+        self._generations = Generations(
+            settings.max_songs,
+            settings.kept_s,
+            settings.kept_bytes,
+            Shelf(settings.max_unread_bytes),
+            lambda: workshop.stages.dit.gate.retry_after_s,
+        )
 
     async def GenerateMusic(
         self, message: pb.GenerateMusicRequest, context: Context
@@ -48,9 +55,11 @@ class MusicServicer(rpc.MusicServiceServicer):
         self._check_against(info, order)
         return self._generations.start(
             (TENANT.get(), message.request_id or new_request_id()),
-            digest,
-            order.song_count,
-            generation.generate(self._workshop, info, order, deadline),
+            Work(
+                digest,
+                order.song_count,
+                lambda unread: generation.generate(self._workshop, info, order, deadline, unread),
+            ),
             joinable=bool(message.request_id),
         )
 
@@ -58,6 +67,7 @@ class MusicServicer(rpc.MusicServiceServicer):
         self, message: pb.UnderstandMusicRequest, context: Context
     ) -> AsyncIterator[pb.UnderstandMusicResponse]:
         deadline = Deadline(context.time_remaining())
+        self._workshop.stages.lm.gate.refuse_if_longer(self._workshop.settings.max_songs)
         async for event in descriptions.understand(self._workshop, message, deadline):
             yield event
 
@@ -65,6 +75,7 @@ class MusicServicer(rpc.MusicServiceServicer):
         self, message: pb.CreateSampleRequest, context: Context
     ) -> AsyncIterator[pb.CreateSampleResponse]:
         deadline = Deadline(context.time_remaining())
+        self._workshop.stages.lm.gate.refuse_if_longer(self._workshop.settings.max_songs)
         async for event in descriptions.create(self._workshop, message, deadline):
             yield event
 
@@ -72,6 +83,7 @@ class MusicServicer(rpc.MusicServiceServicer):
         self, message: pb.FormatSampleRequest, context: Context
     ) -> AsyncIterator[pb.FormatSampleResponse]:
         deadline = Deadline(context.time_remaining())
+        self._workshop.stages.lm.gate.refuse_if_longer(self._workshop.settings.max_songs)
         async for event in descriptions.reformat(self._workshop, message, deadline):
             yield event
 

@@ -42,8 +42,8 @@ class Settings(Exposure):
     tenants: Path | None = None
     """JSON file of who may call, by tokens, and how much; read when it changes. None: anybody, anything."""
 
-    max_songs: int = 64
-    """Songs taken on at once, those that wait in a stage's queue included."""
+    max_songs: int = 256
+    """Songs taken on at once, those that wait included; as many descriptions may wait."""
 
     kept_s: float = 300.0
     """How long the result of a request that gave its `request_id` is kept for those who ask again."""
@@ -51,6 +51,10 @@ class Settings(Exposure):
     kept_bytes: int = 512 * 1024 * 1024
     """Results that are kept for this, together; the oldest are forgotten first. A request whose
     files are more cannot be joined."""
+
+    max_unread_bytes: int = 2 * 1024 * 1024 * 1024
+    """Finished files that wait for slow readers, together. Beyond it new requests are refused, and
+    those who have not read their songs get no further ones rendered."""
 
     info_timeout_s: float = 5.0
     """Deadline for asking a stage what it has loaded, and for checking a request with it."""

@@ -26,11 +26,12 @@ from gateway.deadline import Deadline
 from gateway.encoding import FORMATS, SongFile
 from gateway.jobs import in_our_words, render_job
 from gateway.metrics import SONGS, observe_song
-from gateway.pool import Lost
+from gateway.pool import Lost, Waiting
 from gateway.progress import Fraction
 from gateway.request import Order
 from gateway.settings import Settings
-from gateway.stages import Stages
+from gateway.shelf import Unread
+from gateway.stages import GUIDED_ROWS, Stages
 from gateway.uploads import Uploads
 
 RENDER_PHASES = {
@@ -63,6 +64,7 @@ class SongMaker:
     settings: Settings
     deadline: Deadline
     fraction: Fraction
+    unread: Unread
     errors: dict[int, AceError] = field(default_factory=dict)
     """Why songs failed, by song."""
     lm_turns: asyncio.Semaphore = field(init=False)
@@ -124,11 +126,15 @@ class SongMaker:
             limit_s = self.deadline.within(self.settings.codes_timeout_s)
             return lm.GenerateCodes(job, timeout=limit_s, metadata=forwarded())
 
+        rows = GUIDED_ROWS if request.lm.cfg_scale != 1.0 else 1
         async with (
             self.lm_turns,
-            aclosing(self.stages.lm.events(start, song_seconds(request, self.plan))) as events,
+            aclosing(self.stages.lm.events(start, song_seconds(request, self.plan), rows)) as events,
         ):
             async for event in events:
+                if isinstance(event, Waiting):
+                    yield queued(pb.STAGE_LM, song.song_index, event.status)
+                    continue
                 if isinstance(event, Lost):
                     song.ClearField("audio_codes")
                     yield retried(pb.STAGE_LM, song.song_index)
@@ -162,6 +168,7 @@ class SongMaker:
         return pb.GenerateMusicResponse(progress=message)
 
     async def _render(self, song: pb.Song) -> AsyncIterator[SongEvent]:
+        await self.unread.room()
         output = self.order.request.output
         file = SongFile(FORMATS[output.audio_format], output.mp3_bits_per_second)
         first_write = encoding_s = 0.0
@@ -176,6 +183,9 @@ class SongMaker:
                 self.stages.dit.events(start, song_seconds(self.order.request, self.plan))
             ) as events:
                 async for event in events:
+                    if isinstance(event, Waiting):
+                        yield queued(pb.STAGE_DIT, song.song_index, event.status)
+                        continue
                     if isinstance(event, Lost):
                         file.discard()
                         file = SongFile(FORMATS[output.audio_format], output.mp3_bits_per_second)

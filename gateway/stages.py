@@ -20,6 +20,12 @@ logger = logging.getLogger(__name__)
 
 READY_POLL_S = 0.05
 
+DIT_ROOM = 2
+"""Renders that a replica is given at once: one runs, and the next is there when it ends."""
+
+GUIDED_ROWS = 2
+"""A guided request takes two rows of the language model's batch, any other takes one."""
+
 TEXT_WORK_S = 30.0
 """A plan or a description is as much work for the language model as the codes of so many seconds."""
 
@@ -71,6 +77,7 @@ LM: StageKind[lm_rpc.LmServiceStub, lm_pb.GetModelInfoResponse] = StageKind(
     lm_pb.DESCRIPTOR.services_by_name["LmService"].full_name,
     lm_rpc.LmServiceStub,
     lambda lm, timeout_s: lm.GetModelInfo(lm_pb.GetModelInfoRequest(), timeout=timeout_s),
+    room=lambda info: info.max_row_count,
     own_fields=("max_row_count", "max_queued_count"),
 )
 DIT: StageKind[dit_rpc.DitServiceStub, dit_pb.GetModelInfoResponse] = StageKind(
@@ -78,6 +85,7 @@ DIT: StageKind[dit_rpc.DitServiceStub, dit_pb.GetModelInfoResponse] = StageKind(
     dit_pb.DESCRIPTOR.services_by_name["DitService"].full_name,
     dit_rpc.DitServiceStub,
     lambda dit, timeout_s: dit.GetModelInfo(dit_pb.GetModelInfoRequest(), timeout=timeout_s),
+    room=lambda info: DIT_ROOM,
     own_fields=("max_queued_count",),
 )
 

@@ -51,17 +51,8 @@ def test_names_follow_the_conventions_of_prometheus() -> None:
     for metric in METRICS.values():
         assert (metric.kind == "counter") == metric.name.endswith("_total"), metric.name
         if metric.kind == "histogram":
-            assert metric.name.endswith(("_seconds", "_factor")), metric.name
+            assert metric.name.endswith(("_seconds", "_factor", "_size")), metric.name
         assert not re.search(r"_(ms|milliseconds|minutes|kb|mb|percent)(_|$)", metric.name), metric.name
-
-
-@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: str(rule["alert"]))
-def test_every_alert_has_a_runbook(rule: dict[str, Any]) -> None:
-    path, _, anchor = rule["annotations"]["runbook"].partition("#")
-
-    headings = re.findall(r"^#+ (.*)$", (ROOT / path).read_text(), re.MULTILINE)
-
-    assert anchor in [heading.lower().replace(" ", "-") for heading in headings]
 
 
 @pytest.mark.parametrize("script", ["metrics-table", "dashboards"])

@@ -1,6 +1,5 @@
 """A gateway behind TLS that asks for a certificate and for a token."""
 
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from acestep.client import ServiceError, Tls, connect, connect_sync
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.gateway.v1 import music_service_pb2_grpc as rpc
+from tests.common.pki import Authority
 
 
 class Doorman(rpc.MusicServiceServicer):
@@ -22,33 +22,21 @@ class Doorman(rpc.MusicServiceServicer):
         return pb.GetCapabilitiesResponse(server_version=f"{shown} {peer}")
 
 
-def certify(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate that vouches for itself, and its key."""
-    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-            "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost",
-            "-out", certificate, "-keyout", key,
-        ],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return certificate, key
-
-
 @pytest.fixture
 async def door(tmp_path: Path) -> AsyncIterator[tuple[str, Tls]]:
     """An address, and what opens it."""
-    ours, our_key = certify(tmp_path, "gateway")
-    yours, your_key = certify(tmp_path, "studio")
+    authority = Authority.create(tmp_path, "authority")
+    ours, yours = authority.issue("gateway"), authority.issue("studio")
+    assert ours.certificate is not None and ours.key is not None
     server = grpc.aio.server()
     rpc.add_MusicServiceServicer_to_server(Doorman(), server)
-    pair = [(our_key.read_bytes(), ours.read_bytes())]
+    pair = [(ours.key.read_bytes(), ours.certificate.read_bytes())]
     port = server.add_secure_port(
-        "localhost:0", grpc.ssl_server_credentials(pair, yours.read_bytes(), require_client_auth=True)
+        "localhost:0",
+        grpc.ssl_server_credentials(pair, authority.ca.read_bytes(), require_client_auth=True),
     )
     await server.start()
-    yield f"localhost:{port}", Tls(root_certificates=ours, certificate=yours, key=your_key)
+    yield f"localhost:{port}", Tls(authority.ca, yours.certificate, yours.key)
     await server.stop(None)
 
 
@@ -72,9 +60,12 @@ async def test_without_a_certificate_there_is_no_way_in(door: tuple[str, Tls]) -
 
 
 def test_half_a_pair_is_refused_at_once(tmp_path: Path) -> None:
-    certificate, _ = certify(tmp_path, "studio")
+    yours = Authority.create(tmp_path, "authority").issue("studio")
 
-    with pytest.raises(ValueError, match="together"), connect_sync("x:1", tls=Tls(certificate=certificate)):
+    with (
+        pytest.raises(ValueError, match="together"),
+        connect_sync("x:1", tls=Tls(certificate=yours.certificate)),
+    ):
         pass
 
 
