@@ -7,10 +7,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from opentelemetry import context, propagate, trace
+from opentelemetry import context, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 TRACER = trace.get_tracer("acestep")
+PROPAGATOR = TraceContextTextMapPropagator()
+"""W3C's `traceparent` alone: baggage would carry a caller's words to the stages."""
 REQUEST_ID_ATTRIBUTE = "acestep.request_id"
 
 Value = str | int | float
@@ -54,7 +57,7 @@ def call_span(method: str, metadata: Mapping[str, str | bytes], request_id: str)
     """The span of a call that is served, in the trace that its metadata name; parent of all others."""
     span = TRACER.start_span(
         method.removeprefix("/"),
-        context=propagate.extract(metadata),
+        context=PROPAGATOR.extract(metadata),
         kind=SpanKind.SERVER,
         attributes={
             "rpc.system.name": "grpc",
@@ -79,7 +82,7 @@ def ended(span: Span, code: str, ours: bool) -> None:
 def headers() -> tuple[tuple[str, str], ...]:
     """Metadata that make the callee's spans part of the current trace."""
     carrier: dict[str, str] = {}
-    propagate.inject(carrier)
+    PROPAGATOR.inject(carrier)
     return tuple(carrier.items())
 
 

@@ -121,3 +121,14 @@ def test_spans_reach_a_collector() -> None:
         subprocess.run([sys.executable, "-c", program, endpoint], check=True)
 
     assert [(span.service, span.name) for span in collector.spans] == [("acestep-lm", "queue")]
+
+
+def test_without_a_collector_a_callers_trace_is_passed_on_all_the_same() -> None:
+    program = (
+        "from common import tracing\n"
+        f"with tracing.call_span('/a.B/C', dict({TRACEPARENT!r}), 'r-1'):\n"
+        "    print(dict(tracing.headers())['traceparent'], repr(tracing.trace_id()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+
+    assert done.stdout.split() == [TRACEPARENT[0][1], "''"]
