@@ -5,10 +5,11 @@ MODELS ?= models/tiny
 VECTORS ?= tests/golden/lm/vectors.json
 TOKENIZER ?= tests/golden/lm/tokenizer
 WALKS ?= 10000
+REQUESTS ?= 10000
 GOLDEN ?= tests/golden/dit
 BIN = $(VENV)/bin
 
-.PHONY: help install demo up down test vectors walks golden check protos
+.PHONY: help install demo up down test vectors walks properties golden check protos
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
@@ -36,6 +37,9 @@ vectors: install ## Replay recorded behaviour of the LM (VECTORS=file TOKENIZER=
 
 walks: install ## Random walks through the LM's grammar (WALKS=10000 in each mode)
 	$(BIN)/python -m tests.lm.walks $(WALKS)
+
+properties: install ## Requests at random against the gateway (REQUESTS=10000)
+	$(BIN)/python -m tests.gateway.properties $(REQUESTS)
 
 golden: install ## Replay recorded cases of the reference, a line for each (GOLDEN=directory)
 	$(BIN)/python -m bench.golden $(GOLDEN)
