@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from acestep import __version__
@@ -14,9 +14,11 @@ from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Violation
+from common.music import CODE_RATE_HZ, DEFAULT_DURATION_S
 from gateway import planning
 from gateway.calls import forwarded
 from gateway.deadline import Deadline
+from gateway.door import Door
 from gateway.jobs import in_our_words, render_job
 from gateway.merge import merged
 from gateway.pool import Lost, Waiting
@@ -36,6 +38,7 @@ class Workshop:
     stages: Stages
     uploads: Uploads
     settings: Settings
+    door: Door = field(default_factory=lambda: Door(None))
 
 
 async def generate(
@@ -43,8 +46,27 @@ async def generate(
 ) -> AsyncGenerator[SongEvent, None]:
     """Carry out `order`, whose models are known to be loaded.
 
-    Raises `AceError` if a stage refuses or fails, unless at least one song succeeds.
+    Raises `AceError` if a stage refuses or fails, unless at least one song succeeds, and if its
+    caller has used up its quota.
     """
+    with workshop.door.account.songs(order.song_count, _expected_s(order.request)) as charge:
+        async with aclosing(_generated(workshop, info, order, deadline, unread)) as events:
+            async for event in events:
+                if isinstance(event, FinishedSong) or event.HasField("song"):
+                    charge.ended(event.song)
+                yield event
+
+
+def _expected_s(request: pb.GenerateMusicRequest) -> float:
+    """About how long a song will be; with a source, nobody has measured it yet."""
+    if request.audio_codes:
+        return len(request.audio_codes) / CODE_RATE_HZ
+    return request.duration_seconds if request.HasField("duration_seconds") else DEFAULT_DURATION_S
+
+
+async def _generated(
+    workshop: Workshop, info: Info, order: Order, deadline: Deadline, unread: Unread
+) -> AsyncGenerator[SongEvent, None]:
     started = time.monotonic()
     request = order.request
     warnings = await _check_with_dit(workshop, order, deadline)

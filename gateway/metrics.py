@@ -3,6 +3,14 @@
 from prometheus_client import Counter, Gauge
 
 SONGS = Counter("acestep_gateway_songs_total", "Songs that ended, by gRPC status code.", ["code"])
+AUDIO_SECONDS = Counter(
+    "acestep_gateway_audio_seconds_total", "Seconds of songs made, by tenant.", ["tenant"]
+)
+QUOTA_REFUSALS = Counter(
+    "acestep_gateway_quota_refusals_total",
+    "Requests above a quota, by tenant and quota.",
+    ["tenant", "quota"],
+)
 SONGS_RUNNING = Gauge("acestep_gateway_songs_running", "Songs taken on and not ended.")
 UPLOADED_BYTES = Gauge("acestep_gateway_uploaded_bytes", "Bytes of uploaded audio that are kept.")
 

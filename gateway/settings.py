@@ -3,11 +3,13 @@
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from common.exposure import Exposure
 from common.telemetry import LogFormat
+from common.tls import TlsFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Exposure):
     address: str = "0.0.0.0:50050"
     """Where to listen, as gRPC spells it."""
 
@@ -18,11 +20,27 @@ class Settings:
     dit_address: tuple[str, ...] = ("127.0.0.1:50052",)
     """Replicas of the diffusion service, likewise."""
 
+    stage_tls_ca: Path | None = None
+    """PEM certificates of the CA that the stages' certificates are of; none: no TLS to the stages."""
+
+    stage_tls_certificate: Path | None = None
+    """PEM certificate to show to the stages; read again when it changes."""
+
+    stage_tls_key: Path | None = None
+    """PEM key of that certificate, without a password."""
+
+    stage_tls_name: str | None = None
+    """Name that the stages' certificates are for. None: that of the address, which is a number for every
+    address that `dns:///` stands for."""
+
     metrics_host: str = "0.0.0.0"
     """Address that the metrics are served on."""
 
     metrics_port: int = 9050
     """Port of the Prometheus metrics; 0 serves none."""
+
+    tenants: Path | None = None
+    """JSON file of who may call, by tokens, and how much; read when it changes. None: anybody, anything."""
 
     max_songs: int = 256
     """Songs taken on at once, those that wait included; as many descriptions may wait."""
@@ -70,6 +88,12 @@ class Settings:
 
     log_level: str = "INFO"
     """Python's name of the level."""
+
+    @property
+    def stage_tls(self) -> TlsFiles | None:
+        """Raises `TlsError` if a certificate is given without its key."""
+        files = TlsFiles(self.stage_tls_ca, self.stage_tls_certificate, self.stage_tls_key)
+        return None if files == TlsFiles() else files
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -13,8 +13,9 @@ from pathlib import Path
 import soundfile
 
 from acestep.music.v1 import music_pb2
+from common.audio_file import MAGIC_BYTES, check_header, check_magic, unreadable
 from common.errors import AceError, Kind, invalid
-from common.music import CHUNK_BYTES, MAX_CHUNK_BYTES, MAX_DURATION_S
+from common.music import CHUNK_BYTES, MAX_CHUNK_BYTES
 from gateway.metrics import UPLOADED_BYTES
 
 ID_BYTES = 16
@@ -68,7 +69,7 @@ class Uploads:
             size = self._arriving[partial.name]
             if announced_bytes not in (None, size):
                 raise invalid("header.byte_count", f"must be the file's {size} bytes", announced_bytes)
-            upload = await asyncio.to_thread(_inspect, partial, audio_id)
+            upload = await asyncio.to_thread(inspected, partial, audio_id)
             async with self._turn:  # a listing that sees neither name would miss the file
                 partial.replace(self._folder / upload.audio_id)
                 self._kept_bytes += size
@@ -146,16 +147,13 @@ class Uploads:
         return total
 
 
-def _inspect(path: Path, audio_id: str) -> Upload:
-    """Read the header alone: a small file can claim hours of audio."""
+def inspected(path: Path, audio_id: str) -> Upload:
+    """Read the header alone. Raises `AceError` (INVALID)."""
+    with path.open("rb") as file:
+        check_magic("chunk.data", file.read(MAGIC_BYTES))
     try:
         info = soundfile.info(str(path))
     except soundfile.LibsndfileError as error:
-        raise invalid(
-            "chunk.data", "must be an audio file that libsndfile reads", error.error_string
-        ) from None
-    if not 0 < info.duration <= MAX_DURATION_S:
-        raise invalid(
-            "chunk.data", f"must hold at most {MAX_DURATION_S:g} s of audio", f"{info.duration:g} s"
-        )
+        raise unreadable("chunk.data", error.error_string) from None
+    check_header("chunk.data", info)
     return Upload(audio_id, info.duration, info.samplerate, info.channels)

@@ -15,6 +15,7 @@ from acestep.client import Client, connect
 from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from common.server import Server, serving
+from gateway.door import Door
 from gateway.generation import Workshop
 from gateway.pool import StageKind
 from gateway.servicer import add_to
@@ -52,7 +53,11 @@ async def serving_stage(
 
 @asynccontextmanager
 async def gateway_over(
-    lm_ports: Sequence[int], dit_ports: Sequence[int], uploads: Uploads, **settings: Any
+    lm_ports: Sequence[int],
+    dit_ports: Sequence[int],
+    uploads: Uploads,
+    door: Door | None = None,
+    **settings: Any,
 ) -> AsyncIterator[str]:
     """The address of a gateway that is ready to make songs."""
     chosen = Settings(
@@ -61,8 +66,15 @@ async def gateway_over(
         **settings,
     )
     async with Stages(chosen, connect_stage) as stages:
-        workshop = Workshop(stages, uploads, chosen)
-        async with serving("localhost:0", lambda server: add_to(server, workshop), [], 0) as server:
+        workshop = Workshop(stages, uploads, chosen, door or Door(None))
+        async with serving(
+            "localhost:0",
+            lambda server: add_to(server, workshop),
+            [],
+            0,
+            exposure=chosen,
+            enter=workshop.door.enter,
+        ) as server:
             async with asyncio.timeout(10):
                 await stages.until_ready()
             yield f"localhost:{server.port}"
@@ -70,13 +82,19 @@ async def gateway_over(
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with opened_world(tmp_path) as world:
+        yield world
+
+
+@asynccontextmanager
+async def opened_world(folder: Path, door: Door | None = None) -> AsyncIterator[World]:
     lm, dit = FakeLm(), FakeDit()
-    uploads = Uploads(tmp_path, 2_000_000, 4_000_000, 60.0)
+    uploads = Uploads(folder, 2_000_000, 4_000_000, 60.0)
     async with (
         serving_stage(partial(lm_rpc.add_LmServiceServicer_to_server, lm), LM) as lm_server,
         serving_stage(partial(dit_rpc.add_DitServiceServicer_to_server, dit), DIT) as dit_server,
         gateway_over(
-            [lm_server.port], [dit_server.port], uploads, max_songs=8, codes_timeout_s=20.0
+            [lm_server.port], [dit_server.port], uploads, door, max_songs=8, codes_timeout_s=20.0
         ) as address,
         connect(address) as client,
     ):
