@@ -45,15 +45,21 @@ async def whole(
     folder: Path, lm: FakeLmEngine, dit: FakeDitEngine, **settings: Any
 ) -> AsyncIterator[Client]:
     """A client of a gateway whose stages run `lm`, made with `GRAMMAR`, and `dit`."""
-    dit.models = (replace(TURBO, code_count=CODE_COUNT), replace(BASE, code_count=CODE_COUNT))
     uploads = Uploads(folder, 4_000_000, 16_000_000, 600.0)
     async with (
-        _lm_port(lm) as lm_port,
-        _dit_port(dit) as dit_port,
+        serving_engines(lm, dit) as (lm_port, dit_port),
         gateway_over([lm_port], [dit_port], uploads, **settings) as address,
         connect(address) as client,
     ):
         yield client
+
+
+@asynccontextmanager
+async def serving_engines(lm: FakeLmEngine, dit: FakeDitEngine) -> AsyncIterator[tuple[int, int]]:
+    """Ports of both stages."""
+    dit.models = (replace(TURBO, code_count=CODE_COUNT), replace(BASE, code_count=CODE_COUNT))
+    async with _lm_port(lm) as lm_port, _dit_port(dit) as dit_port:
+        yield lm_port, dit_port
 
 
 @asynccontextmanager
