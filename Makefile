@@ -5,6 +5,7 @@ MODELS ?= models/tiny
 VECTORS ?= tests/golden/lm/vectors.json
 TOKENIZER ?= tests/golden/lm/tokenizer
 WALKS ?= 10000
+REQUESTS ?= 10000
 CALLS ?= 2000
 MINUTES ?= 30
 FILES ?= 20000
@@ -12,7 +13,7 @@ PIP_AUDIT = 2.10.1
 GOLDEN ?= tests/golden/dit
 BIN = $(VENV)/bin
 
-.PHONY: help install demo up down test vectors walks golden soak fuzz audit check protos
+.PHONY: help install demo up down test vectors walks properties golden soak fuzz audit check protos
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
@@ -40,6 +41,9 @@ vectors: install ## Replay recorded behaviour of the LM (VECTORS=file TOKENIZER=
 
 walks: install ## Random walks through the LM's grammar (WALKS=10000 in each mode)
 	$(BIN)/python -m tests.lm.walks $(WALKS)
+
+properties: install ## Requests at random against the gateway (REQUESTS=10000)
+	$(BIN)/python -m tests.gateway.properties $(REQUESTS)
 
 soak: install ## The LM under load with too little memory: tokens, leaks, memory (MINUTES=30)
 	$(BIN)/python -m bench.soak_lm --minutes $(MINUTES)

@@ -100,7 +100,10 @@ class DitServicer(dit_grpc.DitServiceServicer):
     async def GetModelInfo(
         self, request: dit_pb2.GetModelInfoRequest, context: Context
     ) -> dit_pb2.GetModelInfoResponse:
-        return wire.info(self._engine.get(), self._limits.max_queued, self._limits.max_upload_bytes)
+        limits = self._limits
+        return wire.info(
+            self._engine.get(), limits.max_queued, limits.max_upload_bytes, self._lane.max_together
+        )
 
     async def _with_files(
         self, order: RenderOrder, requests: AsyncIterator[dit_pb2.RenderRequest]

@@ -106,18 +106,24 @@ class Pool(Generic[Stub, Info]):
         return self._info
 
     async def events(
-        self, start: Callable[[Stub], Any], work_s: float, room: int = 1
+        self,
+        start: Callable[[Stub], Any],
+        work_s: float,
+        room: int = 1,
+        entered: Callable[[float], None] = lambda waited_s: None,
     ) -> AsyncGenerator[Any, None]:
         """The events of the call that `start` makes, when its turn has come. Raises `AceError`.
 
         Until then there are `Waiting`s. If the replica is lost, `Lost` comes next, and then the events
-        of a whole second call to another one. `work_s` says how much is asked for, in seconds of song.
+        of a whole second call to another one. `work_s` says how much is asked for, in seconds of song;
+        `entered` is told how long the turn took to come.
         """
-        joined = time.monotonic()
+        asked = time.monotonic()
         async with self.gate.join(TENANT.get(), REQUEST_ID.get(), work_s, room) as ticket:
             async for status in self.gate.places(ticket):
                 yield Waiting(status)
-            tracing.past(f"queue {self._kind.name}", joined)
+            entered(time.monotonic() - asked)
+            tracing.past(f"queue {self._kind.name}", asked)
             async with aclosing(self.events_at_once(start, work_s)) as events:
                 async for event in events:
                     yield event

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from opentelemetry.trace import Status, StatusCode
@@ -126,10 +127,13 @@ class SongMaker:
             limit_s = self.deadline.within(self.settings.codes_timeout_s)
             return lm.GenerateCodes(job, timeout=limit_s, metadata=forwarded())
 
+        work_s = song_seconds(request, self.plan)
         rows = GUIDED_ROWS if request.lm.cfg_scale != 1.0 else 1
         async with (
             self.lm_turns,
-            aclosing(self.stages.lm.events(start, song_seconds(request, self.plan), rows)) as events,
+            aclosing(
+                self.stages.lm.events(start, work_s, rows, partial(_add_time, song, "lm_queue"))
+            ) as events,
         ):
             async for event in events:
                 if isinstance(event, Waiting):
@@ -143,7 +147,7 @@ class SongMaker:
                 if kind == "codes":
                     song.audio_codes.extend(event.codes.codes)
                 elif kind == "result":
-                    song.timings["lm_queue"] = event.result.usage.queue_seconds
+                    _add_time(song, "lm_queue", event.result.usage.queue_seconds)
                     song.timings["lm_phase2"] = event.result.usage.run_seconds
                 elif kind == "queued":
                     yield queued(pb.STAGE_LM, song.song_index, event.queued)
@@ -169,6 +173,7 @@ class SongMaker:
 
     async def _render(self, song: pb.Song) -> AsyncIterator[SongEvent]:
         await self.unread.room()
+        work_s = song_seconds(self.order.request, self.plan)
         output = self.order.request.output
         file = SongFile(FORMATS[output.audio_format], output.mp3_bits_per_second)
         first_write = encoding_s = 0.0
@@ -180,7 +185,7 @@ class SongMaker:
 
         try:
             async with aclosing(
-                self.stages.dit.events(start, song_seconds(self.order.request, self.plan))
+                self.stages.dit.events(start, work_s, entered=partial(_add_time, song, "dit_queue"))
             ) as events:
                 async for event in events:
                     if isinstance(event, Waiting):
@@ -271,7 +276,12 @@ def _note_result(song: pb.Song, result: dit_pb.RenderResponse.Result) -> None:
     if result.HasField("latents"):
         song.latents.CopyFrom(result.latents)
     for phase, seconds in result.timings.items():
-        song.timings["dit_queue" if phase == "queue" else phase] = seconds
+        _add_time(song, "dit_queue" if phase == "queue" else phase, seconds)
+
+
+def _add_time(song: pb.Song, phase: str, seconds: float) -> None:
+    """A song may wait twice: for its turn, and in the stage itself."""
+    song.timings[phase] += seconds
 
 
 def queued(stage: pb.Stage, index: int | None, status: music_pb2.QueueStatus) -> pb.GenerateMusicResponse:
