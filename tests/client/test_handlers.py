@@ -1,5 +1,6 @@
 """`AceStepHandler` and `LLMHandler`: connecting, and what they say about it."""
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable
@@ -87,7 +88,10 @@ async def test_a_model_that_is_not_served_is_named_with_those_that_are(world: Wo
 
 
 async def test_a_language_model_that_is_not_ready_is_said(world: World) -> None:
-    world.lm.down = True
+    await world.lm_server.refuse()
+    async with asyncio.timeout(20):
+        while (await world.client.capabilities()).lm_models:
+            await asyncio.sleep(0.01)
 
     status, done = await Studio(world).call(LLMHandler().initialize, "", "lm-fake", address=world.address)
 
