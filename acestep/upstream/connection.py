@@ -15,7 +15,7 @@ from acestep.upstream.problems import explained
 logger = logging.getLogger("acestep")
 
 DEFAULT_ADDRESS = "localhost:50050"
-ADDRESS, TOKEN = "ACESTEP_ADDRESS", "ACESTEP_TOKEN"
+ADDRESS, TOKEN, USE_TLS = "ACESTEP_ADDRESS", "ACESTEP_TOKEN", "ACESTEP_TLS"
 TLS_CA, TLS_CERTIFICATE, TLS_KEY = "ACESTEP_TLS_CA", "ACESTEP_TLS_CERTIFICATE", "ACESTEP_TLS_KEY"
 
 
@@ -69,8 +69,7 @@ def served(kind: str, path: str | None, names: Sequence[str], address: str) -> s
 
 
 def _tls(environment: Mapping[str, str]) -> Tls | None:
-    files = [
-        Path(value) if (value := environment.get(name)) else None
-        for name in (TLS_CA, TLS_CERTIFICATE, TLS_KEY)
-    ]
-    return Tls(*files) if any(files) else None
+    ca, certificate, key = (environment.get(name) for name in (TLS_CA, TLS_CERTIFICATE, TLS_KEY))
+    files = Tls(*(Path(name) if name else None for name in (ca, certificate, key)))
+    wanted = environment.get(USE_TLS, "").lower() in ("1", "true", "yes", "on")
+    return files if wanted or files != Tls() else None
