@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from acestep.client import ServiceError, SyncClient, Tls
+from acestep.client import SyncClient, Tls
 from acestep.client.channel import Terms
 from acestep.client.synchronous import open_channel
 from acestep.gateway.v1 import music_service_pb2 as pb
@@ -19,7 +19,7 @@ ADDRESS, TOKEN, USE_TLS = "ACESTEP_ADDRESS", "ACESTEP_TOKEN", "ACESTEP_TLS"
 TLS_CA, TLS_CERTIFICATE, TLS_KEY = "ACESTEP_TLS_CA", "ACESTEP_TLS_CERTIFICATE", "ACESTEP_TLS_KEY"
 
 
-class NotServed(Exception):
+class NotServed(ValueError):
     """The gateway does not have the named model."""
 
 
@@ -46,9 +46,7 @@ def initialized(find: Callable[[], str], ignored: Mapping[str, object]) -> tuple
     """
     try:
         status = find()
-    except NotServed as error:
-        return str(error), False
-    except (ServiceError, OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - upstream promises that nothing is raised
         return explained(error), False
     if ignored:
         told = ", ".join(f"{name}={value!r}" for name, value in ignored.items())

@@ -117,6 +117,17 @@ def test_without_a_gateway_nothing_is_raised() -> None:
     assert "start one with: acestep-serve up" in status
 
 
+async def test_a_name_that_is_none_is_an_answer_too(world: World) -> None:
+    wrong: Any = 5
+
+    status, done = await Studio(world).call(
+        AceStepHandler().initialize_service, "", wrong, address=world.address
+    )
+
+    assert not done
+    assert status
+
+
 def test_a_tls_file_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACESTEP_TLS_CA", "/nowhere/ca.pem")
 
