@@ -4,23 +4,31 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
+from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
+from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
+from common.music import DEFAULT_DURATION_S
 from common.status import CODES
 from gateway import planning
+from gateway.calls import forwarded
 from gateway.deadline import Deadline
 from gateway.encoding import FORMATS, SongFile
 from gateway.jobs import in_our_words, render_job
 from gateway.metrics import SONGS
+from gateway.pool import Lost, Waiting
 from gateway.progress import Fraction
 from gateway.request import Order
 from gateway.settings import Settings
-from gateway.stages import Stages, closing_events, forwarded
+from gateway.shelf import Unread
+from gateway.stages import GUIDED_ROWS, Stages
 from gateway.uploads import Uploads
 
 RENDER_PHASES = {
@@ -36,6 +44,7 @@ class FinishedSong:
 
     data: bytes
     song: pb.Song
+    audio_format: music_pb2.AudioFormat
 
 
 SongEvent = pb.GenerateMusicResponse | FinishedSong
@@ -52,6 +61,7 @@ class SongMaker:
     settings: Settings
     deadline: Deadline
     fraction: Fraction
+    unread: Unread
     errors: dict[int, AceError] = field(default_factory=dict)
     """Why songs failed, by song."""
     lm_turns: asyncio.Semaphore = field(init=False)
@@ -100,22 +110,34 @@ class SongMaker:
             sampling=sampling,
             model=request.lm_model,
         )
-        async with self.lm_turns:
-            call = self.stages.lm.GenerateCodes(
-                job, timeout=self.deadline.within(self.settings.codes_timeout_s), metadata=forwarded()
-            )
-            async with closing_events("lm", call) as events:
-                async for event in events:
-                    kind = event.WhichOneof("event")
-                    if kind == "codes":
-                        song.audio_codes.extend(event.codes.codes)
-                    elif kind == "result":
-                        song.timings["lm_queue"] = event.result.usage.queue_seconds
-                        song.timings["lm_phase2"] = event.result.usage.run_seconds
-                    elif kind == "queued":
-                        yield queued(pb.STAGE_LM, song.song_index, event.queued)
-                    elif kind == "progress":
-                        yield self._codes_progress(song.song_index, event.progress)
+
+        def start(lm: lm_rpc.LmServiceStub) -> Any:
+            limit_s = self.deadline.within(self.settings.codes_timeout_s)
+            return lm.GenerateCodes(job, timeout=limit_s, metadata=forwarded())
+
+        rows = GUIDED_ROWS if request.lm.cfg_scale != 1.0 else 1
+        async with (
+            self.lm_turns,
+            aclosing(self.stages.lm.events(start, song_seconds(request, self.plan), rows)) as events,
+        ):
+            async for event in events:
+                if isinstance(event, Waiting):
+                    yield queued(pb.STAGE_LM, song.song_index, event.status)
+                    continue
+                if isinstance(event, Lost):
+                    song.ClearField("audio_codes")
+                    yield retried(pb.STAGE_LM, song.song_index)
+                    continue
+                kind = event.WhichOneof("event")
+                if kind == "codes":
+                    song.audio_codes.extend(event.codes.codes)
+                elif kind == "result":
+                    song.timings["lm_queue"] = event.result.usage.queue_seconds
+                    song.timings["lm_phase2"] = event.result.usage.run_seconds
+                elif kind == "queued":
+                    yield queued(pb.STAGE_LM, song.song_index, event.queued)
+                elif kind == "progress":
+                    yield self._codes_progress(song.song_index, event.progress)
         if not song.audio_codes:
             raise AceError(Kind.INTERNAL, "NO_CODES", "the language model ended before it wrote a code")
 
@@ -135,18 +157,30 @@ class SongMaker:
         return pb.GenerateMusicResponse(progress=message)
 
     async def _render(self, song: pb.Song) -> AsyncIterator[SongEvent]:
+        await self.unread.room()
         output = self.order.request.output
         file = SongFile(FORMATS[output.audio_format], output.mp3_bits_per_second)
         encoding_s = 0.0
         job = render_job(self.order.request, self.plan, song)
-        call = self.stages.dit.Render(
-            self._render_requests(job),
-            timeout=self.deadline.within(self.settings.render_timeout_s),
-            metadata=forwarded(),
-        )
+
+        def start(dit: dit_rpc.DitServiceStub) -> Any:
+            limit_s = self.deadline.within(self.settings.render_timeout_s)
+            return dit.Render(self._render_requests(job), timeout=limit_s, metadata=forwarded())
+
         try:
-            async with closing_events("dit", call) as events:
+            async with aclosing(
+                self.stages.dit.events(start, song_seconds(self.order.request, self.plan))
+            ) as events:
                 async for event in events:
+                    if isinstance(event, Waiting):
+                        yield queued(pb.STAGE_DIT, song.song_index, event.status)
+                        continue
+                    if isinstance(event, Lost):
+                        file.discard()
+                        file = SongFile(FORMATS[output.audio_format], output.mp3_bits_per_second)
+                        song.ClearField("warnings")
+                        yield retried(pb.STAGE_DIT, song.song_index)
+                        continue
                     kind = event.WhichOneof("event")
                     if kind == "audio":
                         started = time.monotonic()
@@ -176,7 +210,7 @@ class SongMaker:
                 fraction=self.fraction.reached(pb.PHASE_ENCODING, song.song_index, 1.0),
             )
         )
-        yield FinishedSong(data, song)
+        yield FinishedSong(data, song, output.audio_format)
 
     async def _render_requests(self, job: dit_pb.RenderJob) -> AsyncIterator[dit_pb.RenderRequest]:
         yield dit_pb.RenderRequest(job=job)
@@ -229,3 +263,14 @@ def _note_result(song: pb.Song, result: dit_pb.RenderResponse.Result) -> None:
 
 def queued(stage: pb.Stage, index: int | None, status: music_pb2.QueueStatus) -> pb.GenerateMusicResponse:
     return pb.GenerateMusicResponse(queued=pb.Queued(stage=stage, song_index=index, status=status))
+
+
+def retried(stage: pb.Stage, index: int | None) -> pb.GenerateMusicResponse:
+    return pb.GenerateMusicResponse(retried=pb.Retried(stage=stage, song_index=index))
+
+
+def song_seconds(request: pb.GenerateMusicRequest, plan: pb.Plan) -> float:
+    """How much a song asks of a stage: its length, as far as it is known."""
+    if plan.metadata.HasField("duration_seconds"):
+        return plan.metadata.duration_seconds
+    return request.duration_seconds or DEFAULT_DURATION_S
