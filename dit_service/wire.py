@@ -75,23 +75,34 @@ def progress(step: Progress) -> dit_pb2.RenderResponse:
 def audio(waveform: Waveform) -> Iterator[music_pb2.PcmChunk]:
     """Cut `[samples, 2]` into messages of 256 KiB; they are made as they are sent."""
     for start in range(0, len(waveform), SAMPLES_PER_CHUNK):
-        piece = waveform[start : start + SAMPLES_PER_CHUNK]
-        yield music_pb2.PcmChunk(
-            samples=piece.astype("<f4", copy=False).tobytes(),
-            sample_rate_hertz=SAMPLE_RATE_HZ,
-            channel_count=CHANNELS,
-        )
+        yield _pcm(waveform[start : start + SAMPLES_PER_CHUNK])
 
 
-def result(song: Song, level: Level, queue_s: float, return_latents: bool) -> dit_pb2.RenderResponse:
+def live_audio(part: Waveform, first_sample: int) -> dit_pb2.RenderResponse:
+    message = dit_pb2.RenderResponse.LiveAudio(first_sample=first_sample, chunk=_pcm(part))
+    return dit_pb2.RenderResponse(live_audio=message)
+
+
+def _pcm(part: Waveform) -> music_pb2.PcmChunk:
+    return music_pb2.PcmChunk(
+        samples=part.astype("<f4", copy=False).tobytes(),
+        sample_rate_hertz=SAMPLE_RATE_HZ,
+        channel_count=CHANNELS,
+    )
+
+
+def result(
+    song: Song, before: Level, gain: float, queue_s: float, return_latents: bool
+) -> dit_pb2.RenderResponse:
     timings = {phase.value: seconds for phase, seconds in song.seconds.items()}
     message = dit_pb2.RenderResponse.Result(
         duration_seconds=len(song.waveform) / SAMPLE_RATE_HZ,
         sample_count=len(song.waveform),
-        peak_before_normalization=level.peak,
-        silent=level.silent,
+        peak_before_normalization=before.peak,
+        silent=before.silent,
         latents=latents(song.latents) if return_latents else None,
         timings={"queue": queue_s} | timings,
+        live_gain=gain,
     )
     return dit_pb2.RenderResponse(result=message)
 
