@@ -78,6 +78,8 @@ async def generate(
                 if song_event.HasField("song"):
                     songs.append(song_event.song)
                 yield song_event
+                if song_event.HasField("live_audio"):
+                    maker.live_room.release()
     if len(maker.errors) == order.song_count:
         raise maker.errors[0]
     result = _result(order, info, plan, songs)

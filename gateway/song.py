@@ -29,6 +29,9 @@ RENDER_PHASES = {
     dit_pb.RENDER_PHASE_DECODING: pb.PHASE_DECODING,
 }
 
+LIVE_PIECES_WAITING = 8
+"""Each is up to 256 KiB, and up to 0.7 s of sound."""
+
 
 @dataclass(frozen=True, slots=True)
 class FinishedSong:
@@ -56,8 +59,11 @@ class SongMaker:
     """Why songs failed, by song."""
     lm_turns: asyncio.Semaphore = field(init=False)
     """How many songs may be in the language model at a time."""
+    live_room: asyncio.Semaphore = field(init=False)
+    """How many pieces of live audio may wait for their reader. Whoever hands one out releases it."""
 
     def __post_init__(self) -> None:
+        self.live_room = asyncio.Semaphore(LIVE_PIECES_WAITING)
         self.lm_turns = asyncio.Semaphore(self.order.request.lm.batch_chunk_size)
 
     async def make(self, index: int) -> AsyncGenerator[SongEvent, None]:
@@ -155,6 +161,10 @@ class SongMaker:
                     elif kind == "started":
                         song.resolved_duration_seconds = event.started.duration_seconds
                         song.warnings.extend(event.started.warnings)
+                    elif kind == "live_audio":
+                        # Not read on until there is room: the diffusion has let the device go by now.
+                        await self.live_room.acquire()
+                        yield _live_audio(song.song_index, event.live_audio)
                     elif kind == "queued":
                         yield queued(pb.STAGE_DIT, song.song_index, event.queued)
                     elif kind == "progress" and event.progress.phase in RENDER_PHASES:
@@ -221,10 +231,16 @@ def _note_result(song: pb.Song, result: dit_pb.RenderResponse.Result) -> None:
     song.actual_duration_seconds = result.duration_seconds
     song.peak_before_normalization = result.peak_before_normalization
     song.silent = result.silent
+    song.live_gain = result.live_gain
     if result.HasField("latents"):
         song.latents.CopyFrom(result.latents)
     for phase, seconds in result.timings.items():
         song.timings["dit_queue" if phase == "queue" else phase] = seconds
+
+
+def _live_audio(index: int, live: dit_pb.RenderResponse.LiveAudio) -> pb.GenerateMusicResponse:
+    message = pb.LiveAudio(song_index=index, first_sample=live.first_sample, chunk=live.chunk)
+    return pb.GenerateMusicResponse(live_audio=message)
 
 
 def queued(stage: pb.Stage, index: int | None, status: music_pb2.QueueStatus) -> pb.GenerateMusicResponse:
