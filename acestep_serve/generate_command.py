@@ -182,6 +182,15 @@ def _report_song(song: dict[str, Any], console: Console) -> None:
         return
     for warning in song["warnings"]:
         err.print(f"[yellow]note:[/] {escape(warning)}")
+    if song["silent"]:
+        err.print("[yellow]note:[/] the song is silent")
     console.print(
-        f"{escape(song['path'])}  {song['actual_duration_seconds']:g} s, seed {song['seeds']['dit_seed']}"
+        f"{escape(song['path'])}  {song['actual_duration_seconds']:g} s,"
+        f"{_loudness(song.get('loudness', {}))} seed {song['seeds']['dit_seed']}"
     )
+
+
+def _loudness(measured: dict[str, Any]) -> str:
+    if "integrated_lufs" not in measured:
+        return ""
+    return f" {measured['integrated_lufs']:.1f} LUFS, true peak {measured['true_peak_dbtp']:.1f} dBTP,"

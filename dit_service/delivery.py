@@ -1,23 +1,17 @@
 """How sound leaves the service: piece by piece while it is decoded, and finished at the end."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb2
 from dit_service import wire
 from dit_service.canvas import SAMPLES_PER_FRAME
 from dit_service.engine import Piece, Song
-from dit_service.finish import Finish, Level, fade, finish, level
+from dit_service.finish import Finish, Finished, fade, finish, level
+from dit_service.loudness import Loudness, measure
 from dit_service.orders import RenderOrder
 from dit_service.splice import splice, splice_piece
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What was done to a song's level."""
-
-    before: Level
-    gain: float
 
 
 def live(piece: Piece, order: RenderOrder) -> Iterator[dit_pb2.RenderResponse]:
@@ -32,6 +26,16 @@ def live(piece: Piece, order: RenderOrder) -> Iterator[dit_pb2.RenderResponse]:
         splice_piece(part, first_sample, order.job)
         fade(part, first_sample, total_samples, order.finish)
         yield wire.live_audio(part, first_sample)
+
+
+@asynccontextmanager
+async def measuring(song: Song) -> AsyncIterator[asyncio.Task[Loudness]]:
+    """Measure a finished song on a thread of its own, while the block sends it."""
+    task = asyncio.create_task(asyncio.to_thread(measure, song.waveform))
+    try:
+        yield task
+    finally:
+        task.cancel()  # without effect on one that is done
 
 
 def finish_render(song: Song, order: RenderOrder) -> Finished:

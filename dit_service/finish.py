@@ -36,6 +36,14 @@ class Level:
     silent: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What was done to a song's level."""
+
+    before: Level
+    gain: float
+
+
 def level(waveform: Waveform) -> Level:
     """Raises `AceError` (INTERNAL) for samples that are no sound: they must not pass for a song."""
     peak = _peak(waveform)

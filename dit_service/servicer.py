@@ -70,9 +70,10 @@ class DitServicer(dit_grpc.DitServiceServicer):
             watch.delivers(order, song)
             # Every piece has been copied into a message by now, so the song may be changed.
             done = await asyncio.to_thread(delivery.finish_render, song, order)
-            for chunk in wire.audio(song.waveform):
-                yield dit_pb2.RenderResponse(audio=chunk)
-            yield wire.result(song, done.before, done.gain, watch.queue_s, order.return_latents)
+            async with delivery.measuring(song) as loudness:
+                for chunk in wire.audio(song.waveform):
+                    yield dit_pb2.RenderResponse(audio=chunk)
+                yield wire.result(song, done, await loudness, watch.queue_s, order.return_latents)
 
     async def EncodeAudio(
         self, requests: AsyncIterator[dit_pb2.EncodeAudioRequest], context: Context
@@ -92,9 +93,11 @@ class DitServicer(dit_grpc.DitServiceServicer):
         with self._counted():
             order = orders.decode_order(request, engine.models, engine.latent_channels)
             song = await self._outcome(engine.decode(order.source, order.card.revision.name), Song)
-            await asyncio.to_thread(delivery.finish_song, song, order.finish)
-            for chunk in wire.audio(song.waveform):
-                yield dit_pb2.DecodeResponse(audio=chunk)
+            done = await asyncio.to_thread(delivery.finish_song, song, order.finish)
+            async with delivery.measuring(song) as loudness:
+                for chunk in wire.audio(song.waveform):
+                    yield dit_pb2.DecodeResponse(audio=chunk)
+                yield wire.decoded(song, done, await loudness)
 
     async def GetModelInfo(
         self, request: dit_pb2.GetModelInfoRequest, context: Context

@@ -21,8 +21,9 @@ from dit_service.engine import (
     Song,
     Waveform,
 )
-from dit_service.finish import Level
+from dit_service.finish import Finished
 from dit_service.lane import Begun, Waiting
+from dit_service.loudness import Loudness
 from dit_service.orders import RenderOrder
 from dit_service.tasks import offered
 
@@ -92,19 +93,36 @@ def _pcm(part: Waveform) -> music_pb2.PcmChunk:
 
 
 def result(
-    song: Song, before: Level, gain: float, queue_s: float, return_latents: bool
+    song: Song, done: Finished, measured: Loudness, queue_s: float, return_latents: bool
 ) -> dit_pb2.RenderResponse:
     timings = {phase.value: seconds for phase, seconds in song.seconds.items()}
     message = dit_pb2.RenderResponse.Result(
         duration_seconds=len(song.waveform) / SAMPLE_RATE_HZ,
         sample_count=len(song.waveform),
-        peak_before_normalization=before.peak,
-        silent=before.silent,
+        peak_before_normalization=done.before.peak,
+        silent=done.before.silent,
         latents=latents(song.latents) if return_latents else None,
         timings={"queue": queue_s} | timings,
-        live_gain=gain,
+        live_gain=done.gain,
+        loudness=loudness(measured),
     )
     return dit_pb2.RenderResponse(result=message)
+
+
+def decoded(song: Song, done: Finished, measured: Loudness) -> dit_pb2.DecodeResponse:
+    message = dit_pb2.DecodeResponse.Result(
+        duration_seconds=len(song.waveform) / SAMPLE_RATE_HZ,
+        peak_before_normalization=done.before.peak,
+        silent=done.before.silent,
+        loudness=loudness(measured),
+    )
+    return dit_pb2.DecodeResponse(result=message)
+
+
+def loudness(measured: Loudness) -> music_pb2.Loudness:
+    return music_pb2.Loudness(
+        integrated_lufs=measured.integrated_lufs, true_peak_dbtp=measured.true_peak_dbtp
+    )
 
 
 def encoded(

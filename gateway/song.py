@@ -232,6 +232,7 @@ def _note_result(song: pb.Song, result: dit_pb.RenderResponse.Result) -> None:
     song.peak_before_normalization = result.peak_before_normalization
     song.silent = result.silent
     song.live_gain = result.live_gain
+    song.loudness.CopyFrom(result.loudness)
     if result.HasField("latents"):
         song.latents.CopyFrom(result.latents)
     for phase, seconds in result.timings.items():

@@ -37,12 +37,13 @@ async def test_generate_writes_songs_and_all_that_makes_them_again(world: World,
         "slow-piano-3.json", "slow-piano-3.wav", "slow-piano-4.json", "slow-piano-4.wav",
     ]  # fmt: skip
     assert soundfile.info(tmp_path / "out/slow-piano-3.wav").frames == 480_000
-    assert "slow-piano-3.wav" in out
+    assert "slow-piano-3.wav  10 s, -14.2 LUFS, true peak -0.5 dBTP, seed 3" in out
     assert "song 2: diffusion" in err
     sidecar = json.loads((tmp_path / "out/slow-piano-4.json").read_text())
     assert sidecar["request"]["diffusion"]["shift"] == 3.0
     assert sidecar["song"]["seeds"] == {"lm_seed": "4", "dit_seed": "4"}
     assert sidecar["plan"]["metadata"]["bpm"] == 120
+    assert sidecar["song"]["loudness"] == {"integrated_lufs": -14.25, "true_peak_dbtp": -0.5}
     assert sidecar["result"]["dit_model"] == {"name": "dit-fake", "revision": "r2"}
 
 

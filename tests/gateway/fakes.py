@@ -207,6 +207,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
                 peak_before_normalization=0.5,
                 timings={"queue": 0.0, "conditioning": 0.1, "diffusion": 0.8, "decoding": 0.3},
                 live_gain=LIVE_GAIN,
+                loudness=music_pb2.Loudness(integrated_lufs=-14.25, true_peak_dbtp=-0.5),
             )
         )
 

@@ -113,7 +113,7 @@ class RenderResponse(_message.Message):
         chunk: _music_pb2.PcmChunk
         def __init__(self, first_sample: _Optional[int] = ..., chunk: _Optional[_Union[_music_pb2.PcmChunk, _Mapping]] = ...) -> None: ...
     class Result(_message.Message):
-        __slots__ = ("duration_seconds", "sample_count", "peak_before_normalization", "silent", "latents", "timings", "live_gain")
+        __slots__ = ("duration_seconds", "sample_count", "peak_before_normalization", "silent", "latents", "timings", "live_gain", "loudness")
         class TimingsEntry(_message.Message):
             __slots__ = ("key", "value")
             KEY_FIELD_NUMBER: _ClassVar[int]
@@ -128,6 +128,7 @@ class RenderResponse(_message.Message):
         LATENTS_FIELD_NUMBER: _ClassVar[int]
         TIMINGS_FIELD_NUMBER: _ClassVar[int]
         LIVE_GAIN_FIELD_NUMBER: _ClassVar[int]
+        LOUDNESS_FIELD_NUMBER: _ClassVar[int]
         duration_seconds: float
         sample_count: int
         peak_before_normalization: float
@@ -135,7 +136,8 @@ class RenderResponse(_message.Message):
         latents: _music_pb2.Latents
         timings: _containers.ScalarMap[str, float]
         live_gain: float
-        def __init__(self, duration_seconds: _Optional[float] = ..., sample_count: _Optional[int] = ..., peak_before_normalization: _Optional[float] = ..., silent: _Optional[bool] = ..., latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., timings: _Optional[_Mapping[str, float]] = ..., live_gain: _Optional[float] = ...) -> None: ...
+        loudness: _music_pb2.Loudness
+        def __init__(self, duration_seconds: _Optional[float] = ..., sample_count: _Optional[int] = ..., peak_before_normalization: _Optional[float] = ..., silent: _Optional[bool] = ..., latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., timings: _Optional[_Mapping[str, float]] = ..., live_gain: _Optional[float] = ..., loudness: _Optional[_Union[_music_pb2.Loudness, _Mapping]] = ...) -> None: ...
     QUEUED_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
@@ -197,10 +199,23 @@ class DecodeRequest(_message.Message):
     def __init__(self, latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., audio_codes: _Optional[_Union[DecodeRequest.Codes, _Mapping]] = ..., model: _Optional[str] = ..., finish: _Optional[_Union[Finish, _Mapping]] = ...) -> None: ...
 
 class DecodeResponse(_message.Message):
-    __slots__ = ("audio",)
+    __slots__ = ("audio", "result")
+    class Result(_message.Message):
+        __slots__ = ("duration_seconds", "peak_before_normalization", "silent", "loudness")
+        DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
+        PEAK_BEFORE_NORMALIZATION_FIELD_NUMBER: _ClassVar[int]
+        SILENT_FIELD_NUMBER: _ClassVar[int]
+        LOUDNESS_FIELD_NUMBER: _ClassVar[int]
+        duration_seconds: float
+        peak_before_normalization: float
+        silent: bool
+        loudness: _music_pb2.Loudness
+        def __init__(self, duration_seconds: _Optional[float] = ..., peak_before_normalization: _Optional[float] = ..., silent: _Optional[bool] = ..., loudness: _Optional[_Union[_music_pb2.Loudness, _Mapping]] = ...) -> None: ...
     AUDIO_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
     audio: _music_pb2.PcmChunk
-    def __init__(self, audio: _Optional[_Union[_music_pb2.PcmChunk, _Mapping]] = ...) -> None: ...
+    result: DecodeResponse.Result
+    def __init__(self, audio: _Optional[_Union[_music_pb2.PcmChunk, _Mapping]] = ..., result: _Optional[_Union[DecodeResponse.Result, _Mapping]] = ...) -> None: ...
 
 class GetModelInfoRequest(_message.Message):
     __slots__ = ()

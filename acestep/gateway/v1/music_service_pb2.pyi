@@ -288,7 +288,7 @@ class LiveAudio(_message.Message):
     def __init__(self, song_index: _Optional[int] = ..., first_sample: _Optional[int] = ..., chunk: _Optional[_Union[_music_pb2.PcmChunk, _Mapping]] = ...) -> None: ...
 
 class Song(_message.Message):
-    __slots__ = ("song_index", "seeds", "audio_codes", "requested_duration_seconds", "resolved_duration_seconds", "actual_duration_seconds", "audio_sha256", "peak_before_normalization", "silent", "latents", "timings", "error", "warnings", "live_gain")
+    __slots__ = ("song_index", "seeds", "audio_codes", "requested_duration_seconds", "resolved_duration_seconds", "actual_duration_seconds", "audio_sha256", "peak_before_normalization", "silent", "latents", "timings", "error", "warnings", "live_gain", "loudness")
     class TimingsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -310,6 +310,7 @@ class Song(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     LIVE_GAIN_FIELD_NUMBER: _ClassVar[int]
+    LOUDNESS_FIELD_NUMBER: _ClassVar[int]
     song_index: int
     seeds: Seeds
     audio_codes: _containers.RepeatedScalarFieldContainer[int]
@@ -324,7 +325,8 @@ class Song(_message.Message):
     error: SongError
     warnings: _containers.RepeatedScalarFieldContainer[str]
     live_gain: float
-    def __init__(self, song_index: _Optional[int] = ..., seeds: _Optional[_Union[Seeds, _Mapping]] = ..., audio_codes: _Optional[_Iterable[int]] = ..., requested_duration_seconds: _Optional[float] = ..., resolved_duration_seconds: _Optional[float] = ..., actual_duration_seconds: _Optional[float] = ..., audio_sha256: _Optional[str] = ..., peak_before_normalization: _Optional[float] = ..., silent: _Optional[bool] = ..., latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., timings: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[SongError, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., live_gain: _Optional[float] = ...) -> None: ...
+    loudness: _music_pb2.Loudness
+    def __init__(self, song_index: _Optional[int] = ..., seeds: _Optional[_Union[Seeds, _Mapping]] = ..., audio_codes: _Optional[_Iterable[int]] = ..., requested_duration_seconds: _Optional[float] = ..., resolved_duration_seconds: _Optional[float] = ..., actual_duration_seconds: _Optional[float] = ..., audio_sha256: _Optional[str] = ..., peak_before_normalization: _Optional[float] = ..., silent: _Optional[bool] = ..., latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., timings: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[SongError, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., live_gain: _Optional[float] = ..., loudness: _Optional[_Union[_music_pb2.Loudness, _Mapping]] = ...) -> None: ...
 
 class SongError(_message.Message):
     __slots__ = ("code", "reason", "message", "retry_delay_seconds", "violations", "facts")
