@@ -5,10 +5,13 @@ MODELS ?= models/tiny
 VECTORS ?= tests/golden/lm/vectors.json
 TOKENIZER ?= tests/golden/lm/tokenizer
 WALKS ?= 10000
+CALLS ?= 2000
+FILES ?= 50000
+PIP_AUDIT = 2.10.1
 GOLDEN ?= tests/golden/dit
 BIN = $(VENV)/bin
 
-.PHONY: help install demo up down test vectors walks golden check protos
+.PHONY: help install demo up down test vectors walks golden fuzz audit check protos
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
@@ -39,6 +42,13 @@ walks: install ## Random walks through the LM's grammar (WALKS=10000 in each mod
 
 golden: install ## Replay recorded cases of the reference, a line for each (GOLDEN=directory)
 	$(BIN)/python -m bench.golden $(GOLDEN)
+
+fuzz: install ## Broken requests and audio files at every method (CALLS=2000 FILES=50000)
+	$(BIN)/python -m tests.fuzz $(CALLS) $(FILES)
+
+audit: install ## Known vulnerabilities of the pinned packages; needs the network
+	$(BIN)/python -m pip install --quiet pip-audit==$(PIP_AUDIT)
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r requirements/cpu.txt -r requirements/dev.txt
 
 check: install ## Lint, types, and the contracts: format, comments, compatibility, generated code
 	$(BIN)/ruff format --check .

@@ -28,7 +28,7 @@ class LiveFile:
     def __init__(self, target: str) -> None:
         """`-` is standard output. Raises `OSError` if the file cannot be written."""
         self._file: IO[bytes] = sys.stdout.buffer if target == "-" else Path(target).open("wb")  # noqa: SIM115
-        self._written = 0
+        self._heard_samples = 0
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._writing: asyncio.Task[None] | None = None
 
@@ -37,8 +37,15 @@ class LiveFile:
         return self
 
     def add(self, event: pb.GenerateMusicResponse) -> None:
-        if event.HasField("live_audio") and event.live_audio.song_index == 0:
-            self._waiting.put_nowait(event.live_audio.chunk.samples)
+        live = event.live_audio
+        # What is told again, because the work began anew elsewhere, was heard already.
+        if (
+            event.HasField("live_audio")
+            and live.song_index == 0
+            and live.first_sample == self._heard_samples
+        ):
+            self._heard_samples += len(live.chunk.samples) // FRAME_BYTES
+            self._waiting.put_nowait(live.chunk.samples)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -55,7 +62,6 @@ class LiveFile:
             await asyncio.to_thread(self._write, _header(LENGTH_UNKNOWN))
             while (samples := await self._waiting.get()) is not None:
                 await asyncio.to_thread(self._write, samples)
-                self._written += len(samples)
             await asyncio.to_thread(self._complete)
         except BrokenPipeError:  # the player was closed; the song goes on into its file
             return
@@ -68,7 +74,7 @@ class LiveFile:
         """Say how long it became, where there is a way back to the header."""
         if self._file.seekable():
             self._file.seek(0)
-            self._write(_header(self._written))
+            self._write(_header(self._heard_samples * FRAME_BYTES))
         if self._file is not sys.stdout.buffer:
             self._file.close()
 

@@ -9,6 +9,8 @@ from enum import Enum
 
 from prometheus_client import Gauge, Histogram, start_http_server
 
+from common.tenant import TENANT
+
 REQUEST_ID_HEADER = "x-request-id"
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the request that the current task works for; every log line carries it."""
@@ -37,6 +39,8 @@ class _JsonFormatter(logging.Formatter):
         }
         if request_id := REQUEST_ID.get():
             line["request_id"] = request_id
+        if tenant := TENANT.get():
+            line["tenant"] = tenant
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

@@ -24,6 +24,7 @@ async def main(settings: Settings) -> None:
         lambda server: dit_grpc.add_DitServiceServicer_to_server(DitServicer(slot, lane, limits), server),
         [SERVICE_NAME],
         settings.grace_s,
+        exposure=settings,
     ) as server:
         stop = asyncio.create_task(until_signalled())
         loading = asyncio.create_task(

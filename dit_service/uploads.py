@@ -1,12 +1,12 @@
 """Gather the files that follow the first message of a call."""
 
-import io
 from collections.abc import AsyncIterator, Sequence
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb2
 from acestep.music.v1 import music_pb2
 from common.errors import invalid
 from common.music import MAX_CHUNK_BYTES
+from dit_service.audio_in import GatheredFile
 
 Requests = AsyncIterator[dit_pb2.RenderRequest] | AsyncIterator[dit_pb2.EncodeAudioRequest]
 
@@ -31,13 +31,13 @@ async def first_header(
     raise invalid("header", "must be the first message", "another message or none")
 
 
-async def read_files(requests: Requests, fields: Sequence[str], max_bytes: int) -> list[io.BytesIO]:
+async def read_files(requests: Requests, fields: Sequence[str], max_bytes: int) -> list[GatheredFile]:
     """The files that the rest of the messages carry in `fields`, one after the other.
 
     The caller closes its side after the last. Raises `AceError` (INVALID) for any other message
     or order, a chunk above 1 MiB, a file of no bytes at all or of more than `max_bytes`.
     """
-    files = {field: io.BytesIO() for field in fields}  # read from where they were gathered
+    files = {field: GatheredFile() for field in fields}  # read from where they were gathered
     expected = list(fields)
     async for request in requests:
         field = request.WhichOneof("message")

@@ -45,7 +45,7 @@ def long_flac(hours: int) -> bytes:
 BAD = {
     "empty": (b"", "FIELD_INVALID"),
     "text renamed to .wav": (b"Dear diary, today I made a song.\n" * 99, "AUDIO_UNREADABLE"),
-    "a header alone": (encoded(SECOND[:0]), "AUDIO_SILENT"),
+    "a header alone": (encoded(SECOND[:0]), "AUDIO_UNREADABLE"),
     "truncated flac": (encoded(SECOND, container="FLAC", subtype="PCM_16")[:20_000], "AUDIO_UNREADABLE"),
     "three hours": (long_flac(3), "AUDIO_TOO_LONG"),
     "NaN samples": (encoded(with_sample(np.nan)), "AUDIO_UNREADABLE"),

@@ -56,15 +56,14 @@ class FakeLm(lm_rpc.LmServiceServicer):
         self.cancelled = asyncio.Event()
         self.gate = Gate()
         self.failure: AceError | None = None
-        self.down = False
         self.request_ids: list[str] = []
         self.seconds_left: list[float | None] = []
 
     async def GetModelInfo(self, request: Any, context: Any) -> lm_pb.GetModelInfoResponse:
-        if self.down:
-            raise AceError(Kind.UNAVAILABLE, "LOADING", "still loading")
         return lm_pb.GetModelInfoResponse(
-            model=music_pb2.ModelVersion(name="lm-fake", revision="r1"), code_count=CODE_COUNT
+            model=music_pb2.ModelVersion(name="lm-fake", revision="r1"),
+            code_count=CODE_COUNT,
+            max_row_count=16,
         )
 
     async def _work(self, request: Any, context: Any) -> None:
@@ -143,7 +142,8 @@ def usage(request: Any) -> lm_pb.LmUsage:
 class FakeDit(dit_rpc.DitServiceServicer):
     """Renders noise that depends on the job alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: str = "dit-fake") -> None:
+        self.model = model
         self.jobs: list[dit_pb.RenderJob] = []
         self.reference_bytes = 0
         self.cancelled = asyncio.Event()
@@ -158,7 +158,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
 
     async def GetModelInfo(self, request: Any, context: Any) -> dit_pb.GetModelInfoResponse:
         model = dit_pb.DitModel(
-            model=music_pb2.ModelVersion(name="dit-fake", revision="r2"),
+            model=music_pb2.ModelVersion(name=self.model, revision="r2"),
             is_turbo=True,
             tasks=[music_pb2.TASK_TEXT2MUSIC],
             defaults=music_pb2.DiffusionParams(inference_steps=STEPS, shift=3.0, guidance_scale=1.0),

@@ -7,7 +7,7 @@ import soundfile
 
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
-from gateway.song import LIVE_PIECES_WAITING
+from gateway.shelf import LIVE_BYTES
 from tests.gateway.conftest import World
 from tests.gateway.test_generate import events_of, song_request, songs_of
 
@@ -58,7 +58,7 @@ async def test_a_listener_that_is_slow_fills_no_memory_and_holds_up_no_other_cal
     assert await songs_of(world.client, song_request(seeds=(2,)))
 
     # Pieces wait in the gateway's own list, and in the windows of two connections; not all 879 of them.
-    assert LIVE_PIECES_WAITING <= world.dit.live_pieces_sent < 400
+    assert LIVE_BYTES // (256 * 1024) <= world.dit.live_pieces_sent < 400
     *_, end = [event async for event in slow]
     assert end.HasField("result")
 
