@@ -6,12 +6,13 @@ VECTORS ?= tests/golden/lm/vectors.json
 TOKENIZER ?= tests/golden/lm/tokenizer
 WALKS ?= 10000
 CALLS ?= 2000
+MINUTES ?= 30
 FILES ?= 50000
 PIP_AUDIT = 2.10.1
 GOLDEN ?= tests/golden/dit
 BIN = $(VENV)/bin
 
-.PHONY: help install demo up down test vectors walks golden fuzz audit check protos
+.PHONY: help install demo up down test vectors walks golden soak fuzz audit check protos
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
@@ -39,6 +40,9 @@ vectors: install ## Replay recorded behaviour of the LM (VECTORS=file TOKENIZER=
 
 walks: install ## Random walks through the LM's grammar (WALKS=10000 in each mode)
 	$(BIN)/python -m tests.lm.walks $(WALKS)
+
+soak: install ## The LM under load with too little memory: tokens, leaks, memory (MINUTES=30)
+	$(BIN)/python -m bench.soak_lm --minutes $(MINUTES)
 
 golden: install ## Replay recorded cases of the reference, a line for each (GOLDEN=directory)
 	$(BIN)/python -m bench.golden $(GOLDEN)

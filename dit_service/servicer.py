@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, TypeVar
@@ -17,7 +17,8 @@ from common.music import SAMPLE_RATE_HZ
 from common.slot import Slot
 from dit_service import delivery, metrics, orders, reference, uploads, wire
 from dit_service.audio_in import AudioFile, read_audio
-from dit_service.engine import Encoding, Engine, Phase, Piece, Progress, Song, SourceSound
+from dit_service.due import Due
+from dit_service.engine import Encoding, Engine, Phase, Piece, Progress, RenderJob, Song, SourceSound
 from dit_service.lane import Begun, Lane, Waiting
 from dit_service.orders import RenderOrder
 
@@ -55,7 +56,7 @@ class DitServicer(dit_grpc.DitServiceServicer):
                 return
             order = await self._with_files(order, requests)
             song = None
-            async with self._lane.run(_counted_render(engine.render(order.job))) as events:
+            async with self._rendered(engine, order.job) as events:
                 async for event in events:
                     watch.saw(event)
                     if isinstance(event, Song):
@@ -123,6 +124,11 @@ class DitServicer(dit_grpc.DitServiceServicer):
         # Each is let go as soon as it is decoded.
         return [await asyncio.to_thread(read_audio, files.pop(0), field) for field in fields]
 
+    def _rendered(
+        self, engine: Engine, job: RenderJob
+    ) -> AbstractAsyncContextManager[AsyncIterator[Waiting | Begun | Progress | Piece | Song]]:
+        return self._lane.run(_counted_render(engine.render(job)), engine.share(job))
+
     async def _outcome(self, steps: Generator[Progress | Piece | T, None, None], kind: type[T]) -> T:
         """Run a job whose steps nobody follows."""
         outcome = None
@@ -168,7 +174,7 @@ class _Watch:
 
     def delivers(self, order: RenderOrder, song: Song) -> None:
         self._doing = "sending"
-        metrics.observe(order.job, song)
+        metrics.observe(song)
         song_s, spent_s = len(song.waveform) / SAMPLE_RATE_HZ, sum(song.seconds.values())
         logger.info("rendered %.1f s of song in %.2f s, seed %d", song_s, spent_s, order.job.seed)
 
@@ -183,7 +189,9 @@ class _Watch:
             metrics.CANCELLATIONS.labels(self._doing).inc()
 
 
-def _counted_render(steps: Generator[T, None, None]) -> Generator[T, None, None]:
+def _counted_render(
+    steps: Generator[Progress | Piece | Due | Song, None, None],
+) -> Generator[Progress | Piece | Due | Song, None, None]:
     with metrics.RENDERS_RUNNING.track_inprogress():
         yield from steps
 

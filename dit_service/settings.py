@@ -36,6 +36,14 @@ class Settings(Exposure):
     threads: int = 0
     """CPU threads that networks use; 0 leaves the choice to torch."""
 
+    max_batch: int = 0
+    """Songs that are rendered at once, their steps together. 0 is 16 on a GPU and 1 on a CPU, where
+    a batch takes as long as its songs one after another."""
+
+    max_song_memory: int = 0
+    """Bytes of device memory for songs; more wait. 0 is what is free on a GPU once the models are
+    loaded, and no limit on a CPU."""
+
     max_queued: int = 64
     """Jobs that may wait for the device; more are refused."""
 
@@ -55,6 +63,10 @@ class Settings(Exposure):
     grace_s: float = 30.0
     """Seconds that calls get to finish when the service is told to stop."""
 
+    @property
+    def songs_at_once(self) -> int:
+        return self.max_batch or (1 if self.device is Device.CPU else 16)
+
     def __post_init__(self) -> None:
         if not self.loaded_models:
             raise ValueError("loaded_models is empty; name at least one model")
@@ -63,6 +75,8 @@ class Settings(Exposure):
         for name, least in (
             ("threads", 0),
             ("metrics_port", 0),
+            ("max_batch", 0),
+            ("max_song_memory", 0),
             ("max_queued", 0),
             ("max_calls", 1),
             ("max_upload_bytes", 1),

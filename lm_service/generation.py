@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -54,12 +54,20 @@ class Progress:
 class Generations:
     """Runs jobs on an engine, as many at a time as there are rows."""
 
-    def __init__(self, engine: Engine, admission: Admission, stall_s: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        admission: Admission,
+        stall_s: float,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`pause` is how time passes; tests hold it."""
         self.engine = engine
         self.admission = admission
         self._stall_s = stall_s
-        self._alive = 0.0
-        """When any request got a token, or began."""
+        self._pause = pause
+        self._signs_of_life = 0
+        """How often any request began or got a token."""
 
     async def run(self, record: Record) -> AsyncGenerator[Place | Progress, None]:
         """Write `record.job` into `record`: places in the queue, then progress as tokens arrive.
@@ -111,23 +119,33 @@ class Generations:
         self, stream: AsyncGenerator[tuple[int, ...], None], phase: str
     ) -> AsyncIterator[tuple[int, ...]]:
         """`stream`, watched. Others' tokens count as a sign of life: a request may wait for memory long."""
-        self._alive = max(self._alive, time.monotonic())
-        while True:
-            step = asyncio.ensure_future(anext(stream))
-            try:
-                while not step.done():
-                    await asyncio.wait((step,), timeout=self._stall_s)
-                    if not step.done() and time.monotonic() - self._alive >= self._stall_s:
+        self._signs_of_life += 1
+        silence = asyncio.ensure_future(self._silence())
+        try:
+            while True:
+                step = asyncio.ensure_future(anext(stream))
+                try:
+                    await asyncio.wait((step, silence), return_when=asyncio.FIRST_COMPLETED)
+                    if not step.done():
                         raise self._stalled(phase)
-            finally:
-                if step.cancel():
-                    await asyncio.wait((step,))  # a generator can be closed only when it rests
-            try:
-                tokens = step.result()
-            except StopAsyncIteration:
-                return
-            self._alive = time.monotonic()
-            yield tokens
+                finally:
+                    if step.cancel():
+                        await asyncio.wait((step,))  # a generator can be closed only when it rests
+                try:
+                    tokens = step.result()
+                except StopAsyncIteration:
+                    return
+                self._signs_of_life += 1
+                yield tokens
+        finally:
+            silence.cancel()
+
+    async def _silence(self) -> None:
+        """Return when no request has shown a sign of life for as long as that may take."""
+        seen = None
+        while seen != self._signs_of_life:
+            seen = self._signs_of_life
+            await self._pause(self._stall_s)
 
     def _stalled(self, phase: str) -> AceError:
         return AceError(

@@ -8,12 +8,13 @@ its place there, or whether it was preempted on the way.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
 CANDIDATES = 1024
-"""Filters look at this many best tokens first, and sort all only if that cannot decide."""
+"""On a CPU, filters look at this many best tokens first, and sort all only if that cannot decide."""
 
 _WORD = (1 << 64) - 1
 
@@ -50,6 +51,12 @@ def penalised(scores: Tensor, written: Tensor, penalty: float) -> Tensor:
     """`scores` `[tokens]` with those of `written` (indexes into it) made less likely by `penalty`."""
     old = scores[written]
     return scores.index_put((written,), torch.where(old < 0, old * penalty, old / penalty))
+
+
+def uploaded(values: Sequence[Any], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """`values` as a tensor on `device`, without waiting for what the device is doing."""
+    made = torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda")
+    return made.to(device, non_blocking=True)
 
 
 def drawn(
@@ -114,10 +121,10 @@ def _settings(samplings: tuple[Sampling, ...], device: torch.device) -> _Setting
     """Kept, as a batch stays the same for many steps and each tensor costs a copy to the device."""
     greedy = [item.temperature == 0 for item in samplings]
     return _Settings(
-        temperature=torch.tensor([[item.temperature or 1.0] for item in samplings], device=device),
-        top_k=torch.tensor([[item.top_k] for item in samplings], device=device),
-        top_p=torch.tensor([[item.top_p] for item in samplings], device=device),
-        greedy=torch.tensor(greedy, device=device),
+        temperature=uploaded([[item.temperature or 1.0] for item in samplings], device),
+        top_k=uploaded([[item.top_k] for item in samplings], device),
+        top_p=uploaded([[item.top_p] for item in samplings], device),
+        greedy=uploaded(greedy, device),
         all_greedy=all(greedy),
         any_greedy=any(greedy),
         filtered_count=sum(bool(item.top_k or item.top_p < 1) for item in samplings),
@@ -127,12 +134,16 @@ def _settings(samplings: tuple[Sampling, ...], device: torch.device) -> _Setting
 def _survivors(scores: Tensor, settings: _Settings, candidate_count: int) -> tuple[Tensor | None, Tensor]:
     """Columns of the candidates and their scores, those filtered away minus infinity.
 
-    Columns are None if no row has a filter: then all are candidates.
+    Columns are None if they are those of `scores`.
     """
     if not settings.filtered_count:
         return None, scores
     top_k, top_p = settings.top_k, settings.top_p
     total = scores.logsumexp(-1, keepdim=True)
+    if scores.is_cuda:
+        # Sorting is cheap there; asking whether it is needed would wait for the device.
+        best, _ = scores.sort(-1, descending=True)
+        return None, scores.masked_fill(scores < threshold(best, total, top_k, top_p), -torch.inf)
     # A row without filters needs every token in the race; only then, or if what is kept may reach
     # beyond the first candidates (ties, a flat distribution), everything is sorted.
     width = scores.shape[-1]
@@ -151,7 +162,7 @@ def _gumbel_noise(tokens: Tensor, draws: Sequence[Draw]) -> Tensor:
     A hash of seed, step and token, so a token has the same noise wherever it stands. 24 bits: no
     token less likely than about 1 in 10 million is ever drawn.
     """
-    keys = torch.tensor([[_key(draw)] for draw in draws], device=tokens.device)
+    keys = uploaded([[_key(draw)] for draw in draws], tokens.device)
     bits = _mixed(tokens * -7046029254386353131 + keys)
     uniform = ((bits >> 40) & 0xFFFFFF).to(torch.float32).add_(0.5).mul_(2.0**-24)
     return uniform.log_().neg_().log_().neg_()

@@ -25,7 +25,7 @@ import {module}
 
 @pytest.mark.parametrize(
     "module",
-    ["acestep.client", "acestep.again"],
+    ["acestep.client", "acestep.inference", "acestep.handler", "acestep.llm_inference", "acestep.again"],
 )
 def test_a_module_of_the_client_is_importable_alone(module: str) -> None:
     done = subprocess.run(

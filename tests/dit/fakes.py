@@ -9,6 +9,7 @@ import numpy as np
 from common.errors import AceError, Kind
 from common.revision import Revision
 from dit_service.canvas import SAMPLES_PER_FRAME
+from dit_service.due import Due
 from dit_service.engine import (
     Encoding,
     Latents,
@@ -55,7 +56,10 @@ class FakeEngine:
     def cuts(self, job: RenderJob) -> tuple[str, ...]:
         return ("the lyrics are cut",) if len(job.lyrics) > 4000 else ()
 
-    def render(self, job: RenderJob) -> Generator[Progress | Piece | Song, None, None]:
+    def share(self, job: RenderJob) -> float:
+        return 0.0
+
+    def render(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
         self.jobs.append(job)
         try:
             for done in range(1, self.step_count + 1):
@@ -104,7 +108,7 @@ class FakeEngine:
 class BrokenEngine(FakeEngine):
     """Fails in the middle of its first render, in a way that nobody foresaw."""
 
-    def render(self, job: RenderJob) -> Generator[Progress | Piece | Song, None, None]:
+    def render(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
         if self.jobs:
             yield from super().render(job)
             return
@@ -116,7 +120,7 @@ class BrokenEngine(FakeEngine):
 class FullEngine(FakeEngine):
     """Runs out of memory in its first render, as the real engine says it."""
 
-    def render(self, job: RenderJob) -> Generator[Progress | Piece | Song, None, None]:
+    def render(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
         if self.jobs:
             yield from super().render(job)
             return

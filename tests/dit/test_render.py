@@ -11,6 +11,7 @@ from acestep.dit.v1 import dit_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
 from common.status import from_rpc_error
+from dit_service.due import Due
 from dit_service.engine import Piece, Progress, RenderJob, Song
 from dit_service.loudness import measure
 from tests.dit.conftest import DitConnector
@@ -260,7 +261,7 @@ async def test_metrics_say_whether_the_device_works(connect: DitConnector) -> No
     seen = []
 
     class Measuring(FakeEngine):
-        def render(self, job: RenderJob) -> Generator[Progress | Piece | Song, None, None]:
+        def render(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
             seen.append((measured("device_busy"), measured("renders_running")))
             yield from super().render(job)
 

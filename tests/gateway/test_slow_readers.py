@@ -62,7 +62,7 @@ async def test_what_a_reader_left_behind_makes_room_again(world: World, tmp_path
             if event.HasField("audio_start"):
                 break
 
-        await left.aclose()  # type: ignore[attr-defined]  # it is a generator
+        await left.aclose()
 
         async with asyncio.timeout(5):
             while True:

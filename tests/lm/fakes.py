@@ -103,3 +103,34 @@ class BrokenEngine(FakeEngine):
     async def generate(self, job: Job) -> AsyncGenerator[tuple[int, ...], None]:
         raise AceError(Kind.UNAVAILABLE, "ENGINE_DEAD", "the engine has died")
         yield ()
+
+
+class Hourglasses:
+    """Time that passes when the test says so. Waits are counted, not measured."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Future[None]] = set()
+        self._changed = asyncio.Event()
+
+    async def pause(self, seconds: float) -> None:
+        glass = asyncio.get_running_loop().create_future()
+        self._running.add(glass)
+        self._changed.set()
+        try:
+            await glass
+        finally:
+            self._running.discard(glass)
+            self._changed.set()
+
+    async def running(self, count: int) -> None:
+        """Wait until there are so many."""
+        while len(self._running) != count:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def run_out(self, count: int) -> None:
+        """Let time pass for those that are running, once they are so many."""
+        await self.running(count)
+        glasses, self._running = self._running, set()
+        for glass in glasses:
+            glass.set_result(None)

@@ -89,6 +89,7 @@ def system(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     started = subprocess.run(
         [
             *serve, "up", "--detach", "--models", str(tiny_models), "--run-dir", str(run_dir),
+            "--dit", "acestep-v15-turbo", "--dit", "acestep-v15-base",
             "--port", str(gateway), "--lm-port", str(lm), "--dit-port", str(dit),
             "--metrics-port-base", str(metrics), "--ready-timeout", str(READY_TIMEOUT_S),
         ],
