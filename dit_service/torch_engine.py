@@ -13,7 +13,7 @@ from torch import Tensor
 
 from common.errors import AceError, Kind
 from common.revision import Revision, of_checkpoint
-from dit_service import conditions, flow, memory, metrics, prompt
+from dit_service import conditions, flow, layout, memory, metrics, prompt
 from dit_service.canvas import lay_out
 from dit_service.denoise import Route, denoise
 from dit_service.due import Due
@@ -40,9 +40,6 @@ from dit_service.vae import Vae
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-TEXT_ENCODER = "Qwen3-Embedding-0.6B"
-VAE = "vae"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +89,9 @@ class TorchEngine:
             torch.set_num_threads(threads)
         device = torch.device(device_name)
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-        text_encoder = TextEncoder.load(folder / TEXT_ENCODER, device, dtype)
-        vae = Vae(of_checkpoint(folder / VAE), load_vae(folder / VAE, device, dtype))
+        common = layout.shared(folder, names[0])
+        text_encoder = TextEncoder.load(common.text_encoder, device, dtype, common.tokenizer)
+        vae = Vae(of_checkpoint(common.vae), load_vae(common.vae, device, dtype))
         models = {name: prepared(load_dit(folder / name, device, dtype)) for name in names}
         return cls(models, text_encoder, vae, device, song_memory or _free_for_songs(vae, device, dtype))
 
