@@ -36,8 +36,9 @@ down: ## Stop what `make up` started
 test: install ## Run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
 
-vectors: install ## Replay recorded behaviour of the LM (VECTORS=file TOKENIZER=folder)
+vectors: install ## Replay recorded behaviour of the LM, alone and through the gateway (VECTORS=file TOKENIZER=folder)
 	$(BIN)/python -m tests.lm.replay $(VECTORS) $(TOKENIZER)
+	$(BIN)/python -m tests.client.replay $(VECTORS) $(TOKENIZER)
 
 walks: install ## Random walks through the LM's grammar (WALKS=10000 in each mode)
 	$(BIN)/python -m tests.lm.walks $(WALKS)

@@ -4,7 +4,7 @@ Source: spec dit.md 2.8.
 """
 
 import io
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,10 @@ from common.audio_file import MAGIC_BYTES, check_header, check_magic, unreadable
 from common.errors import invalid
 from common.music import CHANNELS, SAMPLE_RATE_HZ
 from dit_service.engine import Waveform
+from dit_service.finish import blocks
 
+GUESSED_S = 0.1
+"""An MP3 without a count of its frames has a length that is guessed from its size: this far off."""
 SILENCE = 1e-6
 """Files whose samples are all closer to 0 hold nothing to work on."""
 
@@ -30,44 +33,7 @@ class AudioFile:
     """As long as the file was."""
 
 
-def read_audio(data: bytes, field: str) -> AudioFile:
-    """Decode a whole file; blocking.
-
-    Raises `AceError` (INVALID), naming `field`, if the file cannot be read, is longer than
-    `MAX_DURATION_S`, or is silent. Length and rate are judged before anything is decoded.
-    """
-    check_magic(field, data[:MAGIC_BYTES])
-    try:
-        with soundfile.SoundFile(_Bytes(data)) as file:
-            check_header(field, file)
-            duration_s = file.frames / file.samplerate
-            waveform = np.concatenate(list(_resampled(file)))
-    except soundfile.LibsndfileError as error:
-        raise unreadable(field, error.error_string) from None
-    if not np.isfinite(waveform).all():
-        raise unreadable(field, "it has samples that are not finite")
-    if not len(waveform) or np.abs(waveform).max() < SILENCE:
-        raise invalid(field, "must hold audible sound", "silence", "AUDIO_SILENT")
-    return AudioFile(np.clip(waveform, -1.0, 1.0, out=waveform), duration_s)
-
-
-def _resampled(file: soundfile.SoundFile) -> Iterator[Waveform]:
-    """Second by second, so that a file of many channels needs no more memory than its music."""
-    stream = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, CHANNELS, dtype="float32")
-    left = file.frames  # what the header promises, and no more
-    while left > 0:
-        block = file.read(min(left, file.samplerate), dtype="float32", always_2d=True)
-        left = left - len(block) if len(block) else 0
-        yield stream.resample_chunk(_stereo(block), last=left == 0)
-
-
-def _stereo(block: Waveform) -> Waveform:
-    """Mono goes to both sides; of more than two channels the first two count."""
-    sides = block[:, :CHANNELS] if block.shape[1] >= CHANNELS else np.repeat(block, CHANNELS, axis=1)
-    return np.ascontiguousarray(sides)
-
-
-class _Bytes(io.BytesIO):
+class GatheredFile(io.BytesIO):
     """A broken file makes libsndfile seek before its start, which Python would report on the console."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -75,3 +41,50 @@ class _Bytes(io.BytesIO):
             return super().seek(offset, whence)
         except ValueError:
             return self.tell()
+
+
+def read_audio(file: GatheredFile, field: str) -> AudioFile:
+    """Decode a whole file; blocking.
+
+    Raises `AceError` (INVALID), naming `field`, if the file cannot be read, is longer than
+    `MAX_DURATION_S`, ends before it should, or is silent. Length and rate are judged before
+    anything is decoded.
+    """
+    check_magic(field, file.read(MAGIC_BYTES))
+    file.seek(0)
+    try:
+        with soundfile.SoundFile(file) as sound:
+            check_header(field, sound)
+            waveform = _decoded(sound, field)
+    except soundfile.LibsndfileError as error:
+        raise unreadable(field, error.error_string) from None
+    peak = max((float(np.abs(block).max()) for block in blocks(waveform)), default=0.0)
+    if not math.isfinite(peak):
+        raise unreadable(field, "it has samples that are not finite")
+    if peak < SILENCE:
+        raise invalid(field, "must hold audible sound", "silence", "AUDIO_SILENT")
+    return AudioFile(np.clip(waveform, -1.0, 1.0, out=waveform), len(waveform) / SAMPLE_RATE_HZ)
+
+
+def _decoded(file: soundfile.SoundFile, field: str) -> Waveform:
+    """Second by second, so that a file of many channels needs no more memory than its music."""
+    stream = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, CHANNELS, dtype="float32")
+    waveform = np.empty((math.ceil(file.frames * SAMPLE_RATE_HZ / file.samplerate), CHANNELS), np.float32)
+    at, left, ended = 0, file.frames, file.frames == 0  # what the header promises, and no more
+    while not ended:
+        block = file.read(min(left, file.samplerate), dtype="float32", always_2d=True)
+        left -= len(block)
+        ended = left == 0 or not len(block)
+        resampled = stream.resample_chunk(_stereo(block), last=ended)[: len(waveform) - at]
+        waveform[at : at + len(resampled)] = resampled
+        at += len(resampled)
+    if left > GUESSED_S * file.samplerate:
+        told = f"it ends {left / file.samplerate:.3f} s before the end that it tells"
+        raise unreadable(field, told)
+    return waveform[:at]
+
+
+def _stereo(block: Waveform) -> Waveform:
+    """Mono goes to both sides; of more than two channels the first two count."""
+    sides = block[:, :CHANNELS] if block.shape[1] >= CHANNELS else np.repeat(block, CHANNELS, axis=1)
+    return np.ascontiguousarray(sides)

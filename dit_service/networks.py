@@ -19,7 +19,7 @@ from diffusers.pipelines.ace_step.modeling_ace_step import (
 from torch import Tensor, nn
 
 from common.revision import Revision, of_checkpoint
-from dit_service import checkpoint
+from dit_service import checkpoint, layout
 from dit_service.checkpoint import CheckpointError, Config
 from dit_service.network import sizes, weights
 from dit_service.network.transformer import DiffusionTransformer
@@ -113,9 +113,8 @@ def load_vae(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
 
 
 def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetworks:
-    config = Config(folder)
-    silence = checkpoint.read_silence(folder)
-    tensors = checkpoint.read_tensors(folder)
+    stored = layout.read(folder)
+    config, tensors, silence = stored.config, stored.tensors, stored.silence
     tensors["encoder.silence_latent"] = silence  # the condition encoder keeps it as a buffer
     transformer_sizes = sizes.sizes(config)
     weights.join(tensors, transformer_sizes)

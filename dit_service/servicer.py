@@ -16,14 +16,12 @@ from common import tracing
 from common.errors import AceError, Kind
 from common.music import SAMPLE_RATE_HZ
 from common.slot import Slot
-from dit_service import metrics, orders, uploads, wire
+from dit_service import delivery, metrics, orders, reference, uploads, wire
 from dit_service.audio_in import AudioFile, read_audio
 from dit_service.due import Due
-from dit_service.engine import Encoding, Engine, Phase, Progress, RenderJob, Song, SourceSound
-from dit_service.finish import Finish, Level, finish, level
+from dit_service.engine import Encoding, Engine, Phase, Piece, Progress, RenderJob, Song, SourceSound
 from dit_service.lane import Begun, Lane, Waiting
 from dit_service.orders import RenderOrder
-from dit_service.splice import splice
 
 logger = logging.getLogger(__name__)
 
@@ -65,15 +63,20 @@ class DitServicer(dit_grpc.DitServiceServicer):
                     watch.saw(event)
                     if isinstance(event, Song):
                         song = event
-                    else:
+                    elif not isinstance(event, Piece):
                         yield wire.event(event, order)
+                    elif job.stream_audio:
+                        for message in delivery.live(event, order):
+                            yield message
             # The lane is free again: a slow reader of the audio holds up nobody.
             song = _required(song)
             watch.delivers(order, song)
-            loudness = await asyncio.to_thread(_finished_render, song, order)
-            for chunk in wire.audio(song.waveform):
-                yield dit_pb2.RenderResponse(audio=chunk)
-            yield wire.result(song, loudness, watch.queue_s, order.return_latents)
+            # Every piece has been copied into a message by now, so the song may be changed.
+            done = await asyncio.to_thread(delivery.finish_render, song, order)
+            async with delivery.measuring(song) as loudness:
+                for chunk in wire.audio(song.waveform):
+                    yield dit_pb2.RenderResponse(audio=chunk)
+                yield wire.result(song, done, await loudness, watch.queue_s, order.return_latents)
 
     async def EncodeAudio(
         self, requests: AsyncIterator[dit_pb2.EncodeAudioRequest], context: Context
@@ -93,9 +96,11 @@ class DitServicer(dit_grpc.DitServiceServicer):
         with self._counted():
             order = orders.decode_order(request, engine.models, engine.latent_channels)
             song = await self._outcome(engine.decode(order.source, order.card.revision.name), Song)
-            await asyncio.to_thread(_finished, song, order.finish)
-            for chunk in wire.audio(song.waveform):
-                yield dit_pb2.DecodeResponse(audio=chunk)
+            done = await asyncio.to_thread(delivery.finish_song, song, order.finish)
+            async with delivery.measuring(song) as loudness:
+                for chunk in wire.audio(song.waveform):
+                    yield dit_pb2.DecodeResponse(audio=chunk)
+                yield wire.decoded(song, done, await loudness)
 
     async def GetModelInfo(
         self, request: dit_pb2.GetModelInfoRequest, context: Context
@@ -113,24 +118,23 @@ class DitServicer(dit_grpc.DitServiceServicer):
         files = dict(zip(order.uploads, await self._uploaded(requests, order.uploads), strict=True))
         if source := files.get(orders.SOURCE_UPLOAD):
             order = orders.with_source(order, SourceSound(source.waveform))
-        if reference := files.get(orders.REFERENCE_UPLOAD):
-            order = replace(order, job=replace(order.job, reference=reference.waveform))
+        if heard := files.get(orders.REFERENCE_UPLOAD):
+            excerpt = reference.excerpt(heard.waveform)  # all else is let go before the job waits
+            order = replace(order, job=replace(order.job, reference=excerpt))
         return order
 
     async def _uploaded(self, requests: uploads.Requests, fields: Sequence[str]) -> list[AudioFile]:
         self._lane.refuse_if_full()  # before a file is sent in vain
         files = await uploads.read_files(requests, fields, self._limits.max_upload_bytes)
-        return [
-            await asyncio.to_thread(read_audio, data, field)
-            for field, data in zip(fields, files, strict=True)
-        ]
+        # Each is let go as soon as it is decoded.
+        return [await asyncio.to_thread(read_audio, files.pop(0), field) for field in fields]
 
     def _rendered(
         self, engine: Engine, job: RenderJob
-    ) -> AbstractAsyncContextManager[AsyncIterator[Waiting | Begun | Progress | Song]]:
+    ) -> AbstractAsyncContextManager[AsyncIterator[Waiting | Begun | Progress | Piece | Song]]:
         return self._lane.run(_counted_render(engine.render(job)), engine.share(job))
 
-    async def _outcome(self, steps: Generator[Progress | T, None, None], kind: type[T]) -> T:
+    async def _outcome(self, steps: Generator[Progress | Piece | T, None, None], kind: type[T]) -> T:
         """Run a job whose steps nobody follows."""
         outcome = None
         async with self._lane.run(steps) as events:
@@ -166,7 +170,7 @@ class _Watch:
         self._enter("upload")
         self.queue_s = 0.0
 
-    def saw(self, event: Waiting | Begun | Progress | Song) -> None:
+    def saw(self, event: Waiting | Begun | Progress | Piece | Song) -> None:
         match event:
             case Waiting():
                 self._enter("queue")
@@ -203,21 +207,10 @@ class _Watch:
 
 
 def _counted_render(
-    steps: Generator[Progress | Due | Song, None, None],
-) -> Generator[Progress | Due | Song, None, None]:
+    steps: Generator[Progress | Piece | Due | Song, None, None],
+) -> Generator[Progress | Piece | Due | Song, None, None]:
     with metrics.RENDERS_RUNNING.track_inprogress():
         yield from steps
-
-
-def _finished_render(song: Song, order: RenderOrder) -> Level:
-    splice(song.waveform, order.job)
-    return _finished(song, order.finish)
-
-
-def _finished(song: Song, wishes: Finish) -> Level:
-    loudness = level(song.waveform)
-    finish(song.waveform, loudness.peak, wishes)
-    return loudness
 
 
 def _required(outcome: T | None) -> T:

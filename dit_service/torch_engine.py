@@ -13,14 +13,17 @@ from torch import Tensor
 
 from common.errors import AceError, Kind
 from common.revision import Revision, of_checkpoint
-from dit_service import conditions, flow, memory, metrics, prompt
+from dit_service import conditions, flow, layout, memory, metrics, prompt
+from dit_service.canvas import lay_out
 from dit_service.denoise import Route, denoise
 from dit_service.due import Due
 from dit_service.engine import (
     Encoding,
+    LaidSound,
     Latents,
     ModelCard,
     Phase,
+    Piece,
     Progress,
     RenderJob,
     Song,
@@ -30,7 +33,6 @@ from dit_service.engine import (
 from dit_service.network.transformer import DiffusionTransformer
 from dit_service.networks import DitNetworks, load_dit, load_vae
 from dit_service.passes import Pass
-from dit_service.reference import excerpt
 from dit_service.steering import Steering, working_frames
 from dit_service.text_encoder import MAX_LYRIC_TOKENS, MAX_TEXT_TOKENS, TextEncoder
 from dit_service.vae import Vae
@@ -38,9 +40,6 @@ from dit_service.vae import Vae
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-TEXT_ENCODER = "Qwen3-Embedding-0.6B"
-VAE = "vae"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,9 @@ class TorchEngine:
             torch.set_num_threads(threads)
         device = torch.device(device_name)
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-        text_encoder = TextEncoder.load(folder / TEXT_ENCODER, device, dtype)
-        vae = Vae(of_checkpoint(folder / VAE), load_vae(folder / VAE, device, dtype))
+        common = layout.shared(folder, names[0])
+        text_encoder = TextEncoder.load(common.text_encoder, device, dtype, common.tokenizer)
+        vae = Vae(of_checkpoint(common.vae), load_vae(common.vae, device, dtype))
         models = {name: prepared(load_dit(folder / name, device, dtype)) for name in names}
         return cls(models, text_encoder, vae, device, song_memory or _free_for_songs(vae, device, dtype))
 
@@ -137,7 +137,7 @@ class TorchEngine:
         return memory.share(needed, self._song_memory)
 
     @torch.inference_mode()
-    def render(self, job: RenderJob) -> Generator[Progress | Due | Song, None, None]:
+    def render(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
         yield from self._surviving(self._rendered(job))
 
     @torch.inference_mode()
@@ -149,10 +149,10 @@ class TorchEngine:
     @torch.inference_mode()
     def decode(
         self, source: Latents | tuple[int, ...], model: str
-    ) -> Generator[Progress | Song, None, None]:
+    ) -> Generator[Progress | Piece | Song, None, None]:
         yield from self._surviving(self._decoded(source, model))
 
-    def _rendered(self, job: RenderJob) -> Generator[Progress | Due | Song, None, None]:
+    def _rendered(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
         watch = _Stopwatch(self._device)
         model = self._models[job.model]
         source = yield from self._source(model.networks, job)
@@ -167,7 +167,8 @@ class TorchEngine:
     def _encoding(
         self, waveform: Waveform, tokenizing_model: str | None
     ) -> Generator[Progress | Encoding, None, None]:
-        latents = yield from self._encoded(waveform)
+        source = SourceSound(waveform)
+        latents = yield from self._encoded(source.on(lay_out(source.sample_count, ())))
         codes: list[int] = []
         if tokenizing_model is not None:
             codes = conditions.encode_codes(self._models[tokenizing_model].networks, latents)
@@ -175,7 +176,7 @@ class TorchEngine:
 
     def _decoded(
         self, source: Latents | tuple[int, ...], model: str
-    ) -> Generator[Progress | Song, None, None]:
+    ) -> Generator[Progress | Piece | Song, None, None]:
         watch = _Stopwatch(self._device)
         if isinstance(source, tuple):
             latents = conditions.decode_codes(self._models[model].networks, source)
@@ -202,8 +203,8 @@ class TorchEngine:
     def _timbre(self, model: Loaded, reference: Waveform | None) -> Tensor:
         if reference is None:
             return model.silent_timbre
-        sound = torch.from_numpy(excerpt(reference)).to(self._device)
-        return conditions.timbre(model.networks, torch.cat(list(self.codec.encode(sound)), dim=1))
+        heard = torch.cat(list(self.codec.encode(reference)), dim=1)
+        return conditions.timbre(model.networks, heard)
 
     def _denoised(
         self, networks: DitNetworks, path: Route, job: RenderJob, watch: "_Stopwatch"
@@ -224,26 +225,25 @@ class TorchEngine:
             yield Progress(Phase.DIFFUSION, done, path.step_count)
         return latents
 
-    def _song(self, latents: Tensor, watch: "_Stopwatch") -> Generator[Progress | Song, None, None]:
+    def _song(self, latents: Tensor, watch: "_Stopwatch") -> Generator[Progress | Piece | Song, None, None]:
         """Decode latents `[1, frames, channels]` tile by tile."""
         total = len(self.codec.decode_tiles(latents.shape[1]))
         waveform = np.empty((latents.shape[1] * self.codec.samples_per_frame, 2), np.float32)
         at = 0
         for done, piece in enumerate(self.codec.decode(latents), start=1):
-            waveform[at : at + len(piece)] = piece.numpy()
-            at += len(piece)
+            part = waveform[at : at + len(piece)]
+            part[:] = piece.numpy()
             watch.lap(Phase.DECODING)
+            yield Piece(at, part)
+            at += len(piece)
             yield Progress(Phase.DECODING, done, total)
         yield Song(waveform, latents[0].float().cpu().numpy(), watch.seconds)
 
-    def _encoded(self, waveform: Waveform, steps_to_follow: int = 0) -> Generator[Progress, None, Tensor]:
-        """Latents `[1, frames, channels]` of `waveform`; what is shorter than a frame is filled up."""
-        sound = torch.from_numpy(waveform)
-        if missing := max(0, self.codec.samples_per_frame - len(sound)):
-            sound = torch.nn.functional.pad(sound, (0, 0, 0, missing))
+    def _encoded(self, sound: LaidSound, steps_to_follow: int = 0) -> Generator[Progress, None, Tensor]:
+        """Latents `[1, frames, channels]` of `sound`, which has a frame at least."""
         total = len(self.codec.encode_tiles(len(sound))) + steps_to_follow
         pieces = []
-        for done, piece in enumerate(self.codec.encode(sound.to(self._device)), start=1):
+        for done, piece in enumerate(self.codec.encode(sound), start=1):
             pieces.append(piece)
             yield Progress(Phase.CONDITIONING, done, total)
         return torch.cat(pieces, dim=1)

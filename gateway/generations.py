@@ -13,7 +13,7 @@ from gateway.metrics import SONGS_RUNNING
 from gateway.shelf import Shelf, Unread
 from gateway.song import FinishedSong, SongEvent
 
-PASSING = {"queued", "progress", "retried"}
+PASSING = {"queued", "progress", "retried", "live_audio"}
 """Events that say how it is at a moment. Of these, who comes later is told the last progress alone."""
 
 Key = tuple[str, str]

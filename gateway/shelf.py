@@ -6,6 +6,8 @@ from common.errors import AceError, Kind
 from gateway.metrics import UNREAD_BYTES
 
 FULL_RETRY_S = 10.0
+LIVE_BYTES = 2 * 1024 * 1024
+"""Of what a generation has unread, so much may be there when the next piece of live audio comes."""
 
 
 class Shelf:
@@ -47,11 +49,20 @@ class Unread:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
+        self._read = asyncio.Event()
         self.byte_count = 0
 
     def change(self, byte_count: int) -> None:
         self.byte_count += byte_count
         self._shelf.change(byte_count)
+        if byte_count < 0:
+            self._read.set()
+
+    async def live_room(self) -> None:
+        """Return when the reader is near enough for one more piece of live audio."""
+        while self.byte_count > LIVE_BYTES:
+            self._read.clear()
+            await self._read.wait()
 
     async def room(self) -> None:
         """Return when one more song may be begun. Called before a place in a stage is taken."""

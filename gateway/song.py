@@ -206,12 +206,13 @@ class SongMaker:
                     elif kind == "started":
                         song.resolved_duration_seconds = event.started.duration_seconds
                         song.warnings.extend(event.started.warnings)
-                    elif kind == "queued":
-                        yield queued(pb.STAGE_DIT, song.song_index, event.queued)
-                    elif kind == "progress" and event.progress.phase in RENDER_PHASES:
-                        yield self._render_progress(song.song_index, event.progress)
                     elif kind == "result":
                         _note_result(song, event.result)
+                    elif (told := self._told(song.song_index, event)) is not None:
+                        if kind == "live_audio":
+                            # Not read on without room: the diffusion has let the device go by now.
+                            await self.unread.live_room()
+                        yield told
             started = time.monotonic()
             data = await file.finish()
         finally:
@@ -238,6 +239,15 @@ class SongMaker:
         if job.has_reference_audio:
             async for chunk in self.uploads.chunks(self.order.request.reference_audio_id):
                 yield dit_pb.RenderRequest(reference_audio=chunk)
+
+    def _told(self, index: int, event: dit_pb.RenderResponse) -> pb.GenerateMusicResponse | None:
+        """What of a render is told as it comes."""
+        kind = event.WhichOneof("event")
+        if kind == "queued":
+            return queued(pb.STAGE_DIT, index, event.queued)
+        if kind == "progress" and event.progress.phase in RENDER_PHASES:
+            return self._render_progress(index, event.progress)
+        return _live_audio(index, event.live_audio) if kind == "live_audio" else None
 
     def _render_progress(
         self, index: int, step: dit_pb.RenderResponse.Progress
@@ -273,6 +283,8 @@ def _note_result(song: pb.Song, result: dit_pb.RenderResponse.Result) -> None:
     song.actual_duration_seconds = result.duration_seconds
     song.peak_before_normalization = result.peak_before_normalization
     song.silent = result.silent
+    song.live_gain = result.live_gain
+    song.loudness.CopyFrom(result.loudness)
     if result.HasField("latents"):
         song.latents.CopyFrom(result.latents)
     for phase, seconds in result.timings.items():
@@ -282,6 +294,11 @@ def _note_result(song: pb.Song, result: dit_pb.RenderResponse.Result) -> None:
 def _add_time(song: pb.Song, phase: str, seconds: float) -> None:
     """A song may wait twice: for its turn, and in the stage itself."""
     song.timings[phase] += seconds
+
+
+def _live_audio(index: int, live: dit_pb.RenderResponse.LiveAudio) -> pb.GenerateMusicResponse:
+    message = pb.LiveAudio(song_index=index, first_sample=live.first_sample, chunk=live.chunk)
+    return pb.GenerateMusicResponse(live_audio=message)
 
 
 def queued(stage: pb.Stage, index: int | None, status: music_pb2.QueueStatus) -> pb.GenerateMusicResponse:

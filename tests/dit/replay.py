@@ -13,10 +13,11 @@ from torch import Tensor
 
 from common.revision import of_checkpoint
 from dit_service import conditions, flow
+from dit_service.layout import TEXT_ENCODER, VAE
 from dit_service.network.transformer import Row
 from dit_service.networks import DitNetworks, load_dit, load_vae
 from dit_service.text_encoder import MAX_LYRIC_TOKENS, TextEncoder
-from dit_service.torch_engine import TEXT_ENCODER, VAE, TorchEngine, prepared
+from dit_service.torch_engine import TorchEngine, prepared
 from dit_service.vae import Vae
 from tests.dit.golden import TOLERANCE, WAVEFORM_TOLERANCE, Case, wave
 

@@ -158,7 +158,8 @@ def route_of(stand: Stand, golden: Case, job: RenderJob) -> Route:
     """What the engine steers `job` by, where no reference is heard."""
     model, source = stand.model(golden), None
     if isinstance(job.source, SourceSound):
-        *_, encoding = stand.engine.encode(job.source.on(job.canvas), job.model, with_codes=False)
+        sound = job.source.on(job.canvas)[:]
+        *_, encoding = stand.engine.encode(sound, job.model, with_codes=False)
         assert isinstance(encoding, Encoding)
         source = torch.from_numpy(encoding.latents)[None]
     timbre = conditions.timbre(model, model.silence[:, : model.timbre_frames])

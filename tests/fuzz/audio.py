@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from common.errors import AceError
-from dit_service.audio_in import read_audio
+from dit_service.audio_in import GatheredFile, read_audio
 from gateway.uploads import inspected
 from tests.fuzz.sounds import broken_files
 
@@ -18,7 +18,7 @@ def fuzz(seed: int, count: int, last: Path) -> Counter[str]:
     ends = Counter[str]()
     for data in islice(broken_files(seed), count):
         last.write_bytes(data)
-        for read in (partial(read_audio, data, "audio"), partial(inspected, last, "0" * 32)):
+        for read in (partial(read_audio, GatheredFile(data), "audio"), partial(inspected, last, "0" * 32)):
             try:
                 read()
                 ends["read"] += 1

@@ -26,6 +26,7 @@ PLANNED = music_pb2.SongMetadata(
 )
 CODE_COUNT = 1000
 STEPS = 8
+LIVE_GAIN = 0.5
 SOURCE_S = 10.0
 """Length of every uploaded source."""
 
@@ -156,11 +157,14 @@ class FakeDit(dit_rpc.DitServiceServicer):
         self.tasks: list[Any] = [music_pb2.TASK_TEXT2MUSIC]
         self.is_turbo = True
         self.silent = False
+        self.code_count = CODE_COUNT
         self.reference_bytes = 0
         self.source_bytes = 0
         self.cancelled = asyncio.Event()
         self.cancelled_seeds: set[int] = set()
         self.gate = Gate()
+        self.live_gate = Gate()
+        self.live_pieces_sent = 0
         self.request_ids: list[str] = []
         self.seconds_left: list[float | None] = []
         self.failures: dict[int, AceError] = {}
@@ -173,7 +177,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
             tasks=self.tasks,
             defaults=music_pb2.DiffusionParams(inference_steps=STEPS, shift=3.0, guidance_scale=1.0),
             max_inference_steps=20,
-            code_count=CODE_COUNT,
+            code_count=self.code_count,
         )
         return dit_pb.GetModelInfoResponse(models=[model], max_upload_bytes=10**6)
 
@@ -208,9 +212,10 @@ class FakeDit(dit_rpc.DitServiceServicer):
             raise
         seconds = len(job.audio_codes) / 5 or job.metadata.duration_seconds or SOURCE_S
         samples = np.random.default_rng(job.seed).uniform(-0.5, 0.5, (round(seconds * 48_000), 2))
+        async for piece in self._live(samples[: len(samples) * job.stream_audio]):
+            yield piece
         for start in range(0, len(samples), 32_768):
-            data = samples[start : start + 32_768].astype("<f4").tobytes()
-            yield dit_pb.RenderResponse(audio=music_pb2.PcmChunk(samples=data))
+            yield dit_pb.RenderResponse(audio=pcm(samples[start : start + 32_768]))
         yield dit_pb.RenderResponse(
             result=dit_pb.RenderResponse.Result(
                 duration_seconds=seconds,
@@ -218,14 +223,31 @@ class FakeDit(dit_rpc.DitServiceServicer):
                 silent=self.silent,
                 latents=latents(seconds) if job.return_latents else None,
                 timings={"queue": 0.0, "conditioning": 0.1, "diffusion": 0.8, "decoding": 0.3},
+                live_gain=LIVE_GAIN,
+                loudness=music_pb2.Loudness(integrated_lufs=-14.25, true_peak_dbtp=-0.5),
             )
         )
+
+    async def _live(self, samples: np.ndarray) -> AsyncIterator[dit_pb.RenderResponse]:
+        for start in range(0, len(samples), 32_768):
+            if start:  # the first piece is always heard
+                await self.live_gate.pass_through()
+            self.live_pieces_sent += 1
+            chunk = pcm(samples[start : start + 32_768] / LIVE_GAIN)
+            live = dit_pb.RenderResponse.LiveAudio(first_sample=start, chunk=chunk)
+            yield dit_pb.RenderResponse(live_audio=live)
 
     async def EncodeAudio(
         self, requests: AsyncIterator[dit_pb.EncodeAudioRequest], context: Any
     ) -> dit_pb.EncodeAudioResponse:
         size = sum([len(message.audio.data) async for message in requests])
         return dit_pb.EncodeAudioResponse(audio_codes=[size % CODE_COUNT, 7])
+
+
+def pcm(samples: np.ndarray) -> music_pb2.PcmChunk:
+    return music_pb2.PcmChunk(
+        samples=samples.astype("<f4").tobytes(), sample_rate_hertz=48_000, channel_count=2
+    )
 
 
 def started(job: dit_pb.RenderJob) -> dit_pb.RenderResponse:
