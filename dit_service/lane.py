@@ -76,7 +76,7 @@ class Lane:
 
     def __init__(self, max_queued: int, max_together: int = 1) -> None:
         self._max_queued = max_queued
-        self._max_together = max_together
+        self.max_together = max_together
         self._rounds = Rounds()
         self._queue: deque[_Job[Any]] = deque()
         self._running: list[_Job[Any]] = []
@@ -143,7 +143,7 @@ class Lane:
         """Whether a job of this share may begin. None overtakes the first that waits, however small."""
         if not self._running:
             return True
-        return len(self._running) < self._max_together and self._share + share <= 1
+        return len(self._running) < self.max_together and self._share + share <= 1
 
     @property
     def _share(self) -> float:

@@ -38,7 +38,7 @@ class Settings(Exposure):
 
     max_batch: int = 0
     """Songs that are rendered at once, their steps together. 0 is 16 on a GPU and 1 on a CPU, where
-    a batch takes as long as its songs one after another."""
+    that gains little and makes every song of a batch as late as the last."""
 
     max_song_memory: int = 0
     """Bytes of device memory for songs; more wait. 0 is what is free on a GPU once the models are

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from typing import Any, Generic, TypeVar
 
 import grpc
 from google.protobuf.message import Message
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, use_span
 
 from acestep.music.v1 import music_pb2
+from common import tracing
 from common.errors import AceError, Kind
 from common.telemetry import REQUEST_ID
 from common.tenant import TENANT
@@ -103,16 +106,24 @@ class Pool(Generic[Stub, Info]):
         return self._info
 
     async def events(
-        self, start: Callable[[Stub], Any], work_s: float, room: int = 1
+        self,
+        start: Callable[[Stub], Any],
+        work_s: float,
+        room: int = 1,
+        entered: Callable[[float], None] = lambda waited_s: None,
     ) -> AsyncGenerator[Any, None]:
         """The events of the call that `start` makes, when its turn has come. Raises `AceError`.
 
         Until then there are `Waiting`s. If the replica is lost, `Lost` comes next, and then the events
-        of a whole second call to another one. `work_s` says how much is asked for, in seconds of song.
+        of a whole second call to another one. `work_s` says how much is asked for, in seconds of song;
+        `entered` is told how long the turn took to come.
         """
+        asked = time.monotonic()
         async with self.gate.join(TENANT.get(), REQUEST_ID.get(), work_s, room) as ticket:
             async for status in self.gate.places(ticket):
                 yield Waiting(status)
+            entered(time.monotonic() - asked)
+            tracing.past(f"queue {self._kind.name}", asked)
             async with aclosing(self.events_at_once(start, work_s)) as events:
                 async for event in events:
                     yield event
@@ -124,9 +135,12 @@ class Pool(Generic[Stub, Info]):
         for last in (False, True):
             with self._replica(work_s) as replica:
                 try:
-                    async with aclosing(calls.events(self._kind.name, start(replica.stub))) as events:
-                        async for event in events:
-                            yield event
+                    with self._span(replica) as span:
+                        with use_span(span, end_on_exit=False, record_exception=False):
+                            call = start(replica.stub)
+                        async with aclosing(calls.events(self._kind.name, call)) as events:
+                            async for event in events:
+                                yield event
                     return
                 except AceError as error:
                     self._check_retry(replica, error, last)
@@ -140,9 +154,27 @@ class Pool(Generic[Stub, Info]):
             for last in (False, True):
                 with self._replica(work_s) as replica:
                     try:
-                        return await calls.answer(self._kind.name, ask(replica.stub))
+                        with self._span(replica) as span:
+                            with use_span(span, end_on_exit=False, record_exception=False):
+                                call = ask(replica.stub)
+                            return await calls.answer(self._kind.name, call)
                     except AceError as error:
                         self._check_retry(replica, error, last)
+
+    @contextmanager
+    def _span(self, replica: Replica[Stub]) -> Iterator[Span]:
+        """The span of a call to `replica`, as its caller sees it."""
+        attributes = {"server.address": replica.address}
+        span = tracing.TRACER.start_span(
+            f"call {self._kind.name}", kind=SpanKind.CLIENT, attributes=attributes
+        )
+        try:
+            yield span
+        except AceError as error:
+            span.set_status(Status(StatusCode.ERROR, error.reason))
+            raise
+        finally:
+            span.end()
 
     def _admitted(self) -> list[Replica[Stub]]:
         return [replica for replica in self._replicas.values() if replica.admitted]

@@ -48,11 +48,11 @@ class Settings(Exposure):
     kept_s: float = 300.0
     """How long the result of a request that gave its `request_id` is kept for those who ask again."""
 
-    kept_bytes: int = 512 * 1024 * 1024
+    kept_bytes: int = 256 * 1024 * 1024
     """Results that are kept for this, together; the oldest are forgotten first. A request whose
     files are more cannot be joined."""
 
-    max_unread_bytes: int = 2 * 1024 * 1024 * 1024
+    max_unread_bytes: int = 768 * 1024 * 1024
     """Finished files that wait for slow readers, together. Beyond it new requests are refused, and
     those who have not read their songs get no further ones rendered."""
 

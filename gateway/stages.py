@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 
 READY_POLL_S = 0.05
 
-DIT_ROOM = 2
-"""Renders that a replica is given at once: one runs, and the next is there when it ends."""
+RENDERS_AHEAD = 2
+"""A replica is given so many times the songs that it renders at once: the next are there when it ends."""
 
 GUIDED_ROWS = 2
 """A guided request takes two rows of the language model's batch, any other takes one."""
@@ -85,8 +85,8 @@ DIT: StageKind[dit_rpc.DitServiceStub, dit_pb.GetModelInfoResponse] = StageKind(
     dit_pb.DESCRIPTOR.services_by_name["DitService"].full_name,
     dit_rpc.DitServiceStub,
     lambda dit, timeout_s: dit.GetModelInfo(dit_pb.GetModelInfoRequest(), timeout=timeout_s),
-    room=lambda info: DIT_ROOM,
-    own_fields=("max_queued_count",),
+    room=lambda info: RENDERS_AHEAD * max(1, info.max_song_count),
+    own_fields=("max_queued_count", "max_song_count"),
 )
 
 

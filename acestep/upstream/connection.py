@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from acestep.client import ServiceError, SyncClient, Tls
+from acestep.client import SyncClient, Tls
 from acestep.client.channel import Terms
 from acestep.client.synchronous import open_channel
 from acestep.gateway.v1 import music_service_pb2 as pb
@@ -15,11 +15,11 @@ from acestep.upstream.problems import explained
 logger = logging.getLogger("acestep")
 
 DEFAULT_ADDRESS = "localhost:50050"
-ADDRESS, TOKEN = "ACESTEP_ADDRESS", "ACESTEP_TOKEN"
+ADDRESS, TOKEN, USE_TLS = "ACESTEP_ADDRESS", "ACESTEP_TOKEN", "ACESTEP_TLS"
 TLS_CA, TLS_CERTIFICATE, TLS_KEY = "ACESTEP_TLS_CA", "ACESTEP_TLS_CERTIFICATE", "ACESTEP_TLS_KEY"
 
 
-class NotServed(Exception):
+class NotServed(ValueError):
     """The gateway does not have the named model."""
 
 
@@ -46,9 +46,7 @@ def initialized(find: Callable[[], str], ignored: Mapping[str, object]) -> tuple
     """
     try:
         status = find()
-    except NotServed as error:
-        return str(error), False
-    except (ServiceError, OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - upstream promises that nothing is raised
         return explained(error), False
     if ignored:
         told = ", ".join(f"{name}={value!r}" for name, value in ignored.items())
@@ -69,8 +67,7 @@ def served(kind: str, path: str | None, names: Sequence[str], address: str) -> s
 
 
 def _tls(environment: Mapping[str, str]) -> Tls | None:
-    files = [
-        Path(value) if (value := environment.get(name)) else None
-        for name in (TLS_CA, TLS_CERTIFICATE, TLS_KEY)
-    ]
-    return Tls(*files) if any(files) else None
+    ca, certificate, key = (environment.get(name) for name in (TLS_CA, TLS_CERTIFICATE, TLS_KEY))
+    files = Tls(*(Path(name) if name else None for name in (ca, certificate, key)))
+    wanted = environment.get(USE_TLS, "").lower() in ("1", "true", "yes", "on")
+    return files if wanted or files != Tls() else None

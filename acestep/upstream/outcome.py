@@ -14,7 +14,7 @@ from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from acestep.songs import SongFile, Songs
 from acestep.upstream.parameters import GenerationParams
-from acestep.upstream.request import Wish
+from acestep.upstream.request import Wish, given_text
 from acestep.upstream.results import GenerationResult
 from acestep.upstream.tensors import tensor
 
@@ -87,9 +87,9 @@ def fill_cot_fields(params: GenerationParams, written: Mapping[str, Any] | None)
     wanted = {
         "bpm": not (params.bpm and params.bpm > 0),
         "duration": not (params.duration and params.duration > 0),
-        "keyscale": not params.keyscale,
-        "timesignature": not params.timesignature,
-        "vocal_language": params.use_cot_language and params.vocal_language in ("", "unknown", None),
+        "keyscale": not given_text(params.keyscale),
+        "timesignature": not given_text(params.timesignature),
+        "vocal_language": params.use_cot_language and not given_text(params.vocal_language),
         "caption": params.use_cot_caption,
     }
     for name in COT_FIELDS:

@@ -49,8 +49,9 @@ class Reporter:
 
     def _show_song(self, progress: pb.Progress) -> None:
         begin, end = SPANS[progress.phase]
-        if self._share() < SPANS[pb.PHASE_CODES][0] and progress.phase == pb.PHASE_CODES:
+        if progress.phase == pb.PHASE_CODES and self._share() < begin:  # the first code of all
             self._songs = [begin] * len(self._songs)
+            self._tell(begin, self._texts[pb.PHASE_CODES])
         total = progress.total_step_count
         done = min(1.0, progress.step_count / total) if total else 0.0
         song = progress.song_index

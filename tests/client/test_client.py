@@ -80,20 +80,22 @@ async def test_a_blocking_client_serves_several_threads_at_once(world: World) ->
 
 async def test_a_blocking_stream_that_is_closed_cancels_the_work(world: World) -> None:
     world.dit.gate.close()
-    enough = threading.Event()
+    enough, told = threading.Event(), threading.Event()
 
     def leave(client: SyncClient) -> None:
         with closing(client.generate(song_request())) as events:
             next(events)
             enough.wait(20)
+        told.wait(20)  # the channel is still open: it is the stream that was closed
 
     leaving = asyncio.create_task(in_thread(world, leave))
     await world.dit.gate.waiting.wait()
 
     enough.set()
 
-    await leaving
     await asyncio.wait_for(world.dit.cancelled.wait(), 10)
+    told.set()
+    await leaving
 
 
 async def test_audio_in_memory_is_a_source_as_good_as_a_file(world: World, tone: Path) -> None:

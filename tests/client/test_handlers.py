@@ -1,5 +1,6 @@
 """`AceStepHandler` and `LLMHandler`: connecting, and what they say about it."""
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable
@@ -87,7 +88,10 @@ async def test_a_model_that_is_not_served_is_named_with_those_that_are(world: Wo
 
 
 async def test_a_language_model_that_is_not_ready_is_said(world: World) -> None:
-    world.lm.down = True
+    await world.lm_server.refuse()
+    async with asyncio.timeout(20):
+        while (await world.client.capabilities()).lm_models:
+            await asyncio.sleep(0.01)
 
     status, done = await Studio(world).call(LLMHandler().initialize, "", "lm-fake", address=world.address)
 
@@ -111,6 +115,17 @@ def test_without_a_gateway_nothing_is_raised() -> None:
 
     assert not done
     assert "start one with: acestep-serve up" in status
+
+
+async def test_a_name_that_is_none_is_an_answer_too(world: World) -> None:
+    wrong: Any = 5
+
+    status, done = await Studio(world).call(
+        AceStepHandler().initialize_service, "", wrong, address=world.address
+    )
+
+    assert not done
+    assert status
 
 
 def test_a_tls_file_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

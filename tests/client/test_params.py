@@ -12,6 +12,8 @@ import soundfile
 from acestep.inference import GenerationConfig, GenerationParams
 from acestep.music.v1 import music_pb2
 from tests.client.conftest import Studio
+from tests.gateway.conftest import opened_world
+from tests.gateway.fakes import FakeDit
 
 SONG = GenerationParams(caption="slow piano", lyrics="[Verse]\nla", duration=10, shift=3.0)
 CODES = "<|audio_code_5|><|audio_code_7|>" * 25
@@ -184,11 +186,14 @@ async def test_a_parameter_of_the_diffusion_reaches_it(studio: Studio, name: str
 
 
 @pytest.mark.parametrize(("name", "value"), [("guidance_scale", 5.0), ("use_adg", True)])
-async def test_guidance_reaches_a_base_model(studio: Studio, name: str, value: Any) -> None:
-    studio.world.dit.is_turbo = False
-    await studio.connect()
+async def test_guidance_reaches_a_base_model(tmp_path: Path, name: str, value: Any) -> None:
+    base = FakeDit()
+    base.is_turbo = False
+    async with opened_world(tmp_path, dit=base) as world:
+        studio = Studio(world)
+        await studio.connect()
 
-    await ok(studio, of(**{name: value}))
+        await ok(studio, of(**{name: value}))
 
     assert getattr(studio.job.diffusion, name) == value
 

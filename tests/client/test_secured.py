@@ -19,7 +19,9 @@ class Doorman(rpc.MusicServiceServicer):
     async def GetCapabilities(self, request: Any, context: Any) -> pb.GetCapabilitiesResponse:
         shown = dict(context.invocation_metadata()).get("authorization", "")
         peer = context.auth_context().get("x509_common_name", [b""])[0].decode()
-        return pb.GetCapabilitiesResponse(server_version=f"{shown} {peer}")
+        offered = pb.GetCapabilitiesResponse(server_version=f"{shown} {peer}")
+        offered.dit_models.add().model.name = "secured"
+        return offered
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from acestep import inference
+from acestep.upstream.names import FIELDS
 from acestep.upstream.parameters import TEXT2MUSIC_INSTRUCTION
+from acestep_serve.song_options import SONG_OPTIONS
 from tests.client.conftest import Studio
 from tests.client.test_params import SONG, ok
 
@@ -75,6 +77,14 @@ async def test_the_keys_of_a_song_and_of_the_extra_outputs_are_in_the_table(stud
 
     assert set(rows("audios")) == set(result.audios[0])
     assert set(rows("extra_outputs")) == set(result.extra_outputs)
+
+
+def test_the_command_and_the_functions_send_a_field_to_the_same_place() -> None:
+    options = {option.name: option.field for option in SONG_OPTIONS if option.field}
+
+    shared = options.keys() & FIELDS.keys()
+    assert len(shared) > 35
+    assert {name: FIELDS[name] for name in shared} == {name: options[name] for name in shared}
 
 
 def test_the_functions_have_upstreams_arguments() -> None:

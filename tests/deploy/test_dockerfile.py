@@ -63,9 +63,11 @@ def test_health_is_asked_where_it_is_answered_without_tls(service: Service) -> N
     assert stage.healthcheck == ["python", "-m", "common.health", f"localhost:{health_port}"]
 
 
-def test_only_an_environment_goes_into_an_image_and_no_weights() -> None:
+def test_only_packages_go_into_an_image_and_no_weights() -> None:
     for name in (*SERVICES, "client"):
-        assert STAGES[name].copies == [f"--from={name}-build /opt/venv /opt/venv"]
+        *lists, code = STAGES[name].copies
+        assert code == "--from=ours /opt/ours /opt/venv"
+        assert all(item.endswith(" /opt/requirements/") or "/wanted/" in item for item in lists)
 
 
 def test_the_build_sees_the_code_and_its_requirements_alone() -> None:

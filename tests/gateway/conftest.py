@@ -87,8 +87,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def opened_world(folder: Path, door: Door | None = None) -> AsyncIterator[World]:
-    lm, dit = FakeLm(), FakeDit()
+async def opened_world(
+    folder: Path, door: Door | None = None, lm: FakeLm | None = None, dit: FakeDit | None = None
+) -> AsyncIterator[World]:
+    lm, dit = lm or FakeLm(), dit or FakeDit()
     uploads = Uploads(folder, 2_000_000, 4_000_000, 60.0)
     async with (
         serving_stage(partial(lm_rpc.add_LmServiceServicer_to_server, lm), LM) as lm_server,

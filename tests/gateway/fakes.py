@@ -157,6 +157,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
         self.tasks: list[Any] = [music_pb2.TASK_TEXT2MUSIC]
         self.is_turbo = True
         self.silent = False
+        self.code_count = CODE_COUNT
         self.reference_bytes = 0
         self.source_bytes = 0
         self.cancelled = asyncio.Event()
@@ -176,7 +177,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
             tasks=self.tasks,
             defaults=music_pb2.DiffusionParams(inference_steps=STEPS, shift=3.0, guidance_scale=1.0),
             max_inference_steps=20,
-            code_count=CODE_COUNT,
+            code_count=self.code_count,
         )
         return dit_pb.GetModelInfoResponse(models=[model], max_upload_bytes=10**6)
 

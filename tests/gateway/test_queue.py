@@ -52,6 +52,8 @@ async def test_where_a_song_waits_is_told_until_it_is_its_turn(world: World) -> 
 
     rest = [event async for event in events]
     assert rest[-1].result.succeeded_count == 4
+    waits_s = [event.song.timings["dit_queue"] for event in rest if event.HasField("song")]
+    assert max(waits_s) > 0
 
 
 async def test_a_stage_has_no_more_to_do_than_it_can_use(world: World) -> None:
