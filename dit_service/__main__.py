@@ -34,8 +34,9 @@ async def main(settings: Settings) -> None:
                 settings.models,
                 settings.loaded_models,
                 settings.device.value,
-                settings.threads,
-                settings.max_song_memory,
+                threads=settings.threads,
+                song_memory=settings.max_song_memory,
+                model_memory=settings.max_model_memory,
             )
         )
         await asyncio.wait({stop, loading}, return_when=asyncio.FIRST_COMPLETED)

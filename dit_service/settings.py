@@ -44,6 +44,10 @@ class Settings(Exposure):
     """Bytes of device memory for songs; more wait. 0 is what is free on a GPU once the models are
     loaded, and no limit on a CPU."""
 
+    max_model_memory: int = 0
+    """Bytes that the loaded models may take together; more are refused at the start, before any is
+    read. 0 is what is free on a GPU, and no limit on a CPU."""
+
     max_queued: int = 64
     """Jobs that may wait for the device; more are refused."""
 
@@ -77,6 +81,7 @@ class Settings(Exposure):
             ("metrics_port", 0),
             ("max_batch", 0),
             ("max_song_memory", 0),
+            ("max_model_memory", 0),
             ("max_queued", 0),
             ("max_calls", 1),
             ("max_upload_bytes", 1),

@@ -30,6 +30,7 @@ from dit_service.engine import (
     SourceSound,
     Waveform,
 )
+from dit_service.model_memory import needed_bytes, refuse_unless_they_fit
 from dit_service.network.transformer import DiffusionTransformer
 from dit_service.networks import DitNetworks, load_dit, load_vae
 from dit_service.passes import Pass
@@ -77,18 +78,22 @@ class TorchEngine:
         device_name: str,
         threads: int = 0,
         song_memory: int = 0,
+        model_memory: int = 0,
     ) -> "TorchEngine":
         """Read `names` and what they share from `folder`; the first is the default model.
 
         Networks compute in bfloat16 on a GPU and in float32 on a CPU; `threads` of 0 leaves
-        torch its own number of CPU threads, and `song_memory` of 0 all of a GPU that is free.
-        Raises `CheckpointError` if a checkpoint is missing or not whole, `RuntimeError` if the
-        device does not exist.
+        torch its own number of CPU threads, and a memory of 0 all of a GPU that is free. Raises
+        `CheckpointError` if a checkpoint is missing or not whole, or if they do not fit into
+        `model_memory` together, `RuntimeError` if the device does not exist.
         """
         if threads:
             torch.set_num_threads(threads)
         device = torch.device(device_name)
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        if available := model_memory or _free(device):
+            needed = needed_bytes(folder, names, dtype.itemsize)
+            refuse_unless_they_fit(needed, available)
         common = layout.shared(folder, names[0])
         text_encoder = TextEncoder.load(common.text_encoder, device, dtype, common.tokenizer)
         vae = Vae(of_checkpoint(common.vae), load_vae(common.vae, device, dtype))
@@ -282,12 +287,16 @@ class _Stopwatch:
         self._since = now
 
 
+def _free(device: torch.device) -> int | None:
+    """Bytes of a GPU."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
 def _free_for_songs(vae: Vae, device: torch.device, dtype: torch.dtype) -> int | None:
     """What a GPU has free beside the loaded models and a tile of the codec; no limit on a CPU."""
-    if device.type != "cuda":
+    if (free_bytes := _free(device)) is None:
         return None
     samples = max(vae.decode_tile_frames * vae.samples_per_frame, vae.encode_tile_samples)
-    free_bytes, _ = torch.cuda.mem_get_info(device)
     free_bytes -= memory.tile_bytes(samples, vae.network.config.decoder_channels, dtype.itemsize)
     return max(free_bytes, 1)
 
