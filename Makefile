@@ -8,7 +8,7 @@ WALKS ?= 10000
 REQUESTS ?= 10000
 CALLS ?= 2000
 MINUTES ?= 30
-FILES ?= 50000
+FILES ?= 20000
 PIP_AUDIT = 2.10.1
 GOLDEN ?= tests/golden/dit
 BIN = $(VENV)/bin
@@ -51,7 +51,7 @@ soak: install ## The LM under load with too little memory: tokens, leaks, memory
 golden: install ## Replay recorded cases of the reference, a line for each (GOLDEN=directory)
 	$(BIN)/python -m bench.golden $(GOLDEN)
 
-fuzz: install ## Broken requests and audio files at every method (CALLS=2000 FILES=50000)
+fuzz: install ## Broken requests and audio files at every method (CALLS=2000 FILES=20000)
 	$(BIN)/python -m tests.fuzz $(CALLS) $(FILES)
 
 audit: install ## Known vulnerabilities of the pinned packages; needs the network

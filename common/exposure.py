@@ -23,6 +23,12 @@ class Exposure:
     reflection: bool = True
     """Whether the server describes its methods to whoever asks; `false` for a public door."""
 
+    otlp_endpoint: str | None = None
+    """Collector of OpenTelemetry that spans are sent to, as `http://collector:4317`; none: no spans."""
+
+    trace_ratio: float = 1.0
+    """Share of the traces that begin here of which spans are sent; those of callers are followed."""
+
     @property
     def server_tls(self) -> TlsFiles | None:
         """Raises `TlsError` if only a part of what TLS needs is given."""

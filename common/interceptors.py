@@ -15,8 +15,12 @@ from google.protobuf.message import DecodeError
 from common.errors import AceError, Kind
 from common.status import CODES, to_status
 from common.telemetry import CALL_SECONDS, CALLS_RUNNING, REQUEST_ID, REQUEST_ID_HEADER, new_request_id
+from common.tracing import call_span, ended
 
 logger = logging.getLogger(__name__)
+
+MAX_REQUEST_ID_CHARACTERS = 64
+OUR_FAULT = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -137,34 +141,36 @@ def _with_request_id(status: Any, request_id: str) -> Any:
 @asynccontextmanager
 async def _answering(context: Context, name: str, enter: Enter | None) -> AsyncIterator[None]:
     metadata: dict[str, str | bytes] = dict(context.invocation_metadata() or ())
-    request_id = str(metadata.get(REQUEST_ID_HEADER) or new_request_id())
+    request_id = str(metadata.get(REQUEST_ID_HEADER) or new_request_id())[:MAX_REQUEST_ID_CHARACTERS]
     REQUEST_ID.set(request_id)
     context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
-    started = time.monotonic()
-    code = grpc.StatusCode.OK
-    running = CALLS_RUNNING.labels(name)
-    running.inc()
-    try:
-        with nullcontext() if enter is None else enter(metadata):
-            yield
-    except AceError as error:
-        code = CODES[error.kind]
-        if error.kind is Kind.INTERNAL:
-            logger.error("%s failed: %s", name, error.reason)
-        await context.abort_with_status(_with_request_id(to_status(error), request_id))
-    except grpc.aio.AbortError:  # answered already
-        code = grpc.StatusCode.UNKNOWN
-        raise
-    except Exception:
-        code = grpc.StatusCode.INTERNAL
-        logger.exception("%s failed", name)
-        bug = AceError(Kind.INTERNAL, "INTERNAL", "internal error; the server's log has the details")
-        await context.abort_with_status(_with_request_id(to_status(bug), request_id))
-    except BaseException:  # the caller hung up, or its deadline passed
-        code = grpc.StatusCode.CANCELLED
-        raise
-    finally:
-        running.dec()
-        elapsed = time.monotonic() - started
-        CALL_SECONDS.labels(name, code.name).observe(elapsed)
-        logger.info("%s %s in %.3f s", name, code.name, elapsed)
+    with call_span(name, metadata, request_id) as span:
+        started = time.monotonic()
+        code = grpc.StatusCode.OK
+        running = CALLS_RUNNING.labels(name)
+        running.inc()
+        try:
+            with nullcontext() if enter is None else enter(metadata):
+                yield
+        except AceError as error:
+            code = CODES[error.kind]
+            if error.kind is Kind.INTERNAL:
+                logger.error("%s failed: %s", name, error.reason)
+            await context.abort_with_status(_with_request_id(to_status(error), request_id))
+        except grpc.aio.AbortError:  # answered already
+            code = grpc.StatusCode.UNKNOWN
+            raise
+        except Exception:
+            code = grpc.StatusCode.INTERNAL
+            logger.exception("%s failed", name)
+            bug = AceError(Kind.INTERNAL, "INTERNAL", "internal error; the server's log has the details")
+            await context.abort_with_status(_with_request_id(to_status(bug), request_id))
+        except BaseException:  # the caller hung up, or its deadline passed
+            code = grpc.StatusCode.CANCELLED
+            raise
+        finally:
+            running.dec()
+            elapsed = time.monotonic() - started
+            ended(span, code.name, ours=code in OUR_FAULT)
+            CALL_SECONDS.labels(name, code.name).observe(elapsed)
+            logger.info("%s %s in %.3f s", name, code.name, elapsed)

@@ -9,6 +9,7 @@ from enum import Enum
 
 from prometheus_client import Gauge, Histogram, start_http_server
 
+from common import tracing
 from common.tenant import TENANT
 
 REQUEST_ID_HEADER = "x-request-id"
@@ -41,6 +42,8 @@ class _JsonFormatter(logging.Formatter):
             line["request_id"] = request_id
         if tenant := TENANT.get():
             line["tenant"] = tenant
+        if trace := tracing.trace_id():
+            line["trace_id"] = trace
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

@@ -12,6 +12,7 @@ import grpc
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb2
 from acestep.dit.v1 import dit_service_pb2_grpc as dit_grpc
+from common import tracing
 from common.errors import AceError, Kind
 from common.music import SAMPLE_RATE_HZ
 from common.slot import Slot
@@ -27,6 +28,7 @@ from dit_service.splice import splice
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+FOLLOWED_BY = {Phase.CONDITIONING: Phase.DIFFUSION, Phase.DIFFUSION: Phase.DECODING}
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -159,21 +161,32 @@ class _Watch:
     """Follows a render for the metrics: what it is doing, and where its caller gave it up."""
 
     def __init__(self) -> None:
-        self._doing = "upload"
+        self._doing = ""
+        self._phases = tracing.Phases()
+        self._enter("upload")
         self.queue_s = 0.0
 
     def saw(self, event: Waiting | Begun | Progress | Song) -> None:
         match event:
             case Waiting():
-                self._doing = "queue"
+                self._enter("queue")
             case Begun(waited_s):
-                self._doing, self.queue_s = Phase.CONDITIONING.value, waited_s
-            case Progress(phase):
-                self._doing = phase.value
+                self.queue_s = waited_s
+                metrics.QUEUE_SECONDS.observe(waited_s)
+                self._enter(Phase.CONDITIONING.value)
+            case Progress(phase, step_count, total_step_count):
+                self._enter(phase.value)
+                if step_count == total_step_count and (next_phase := FOLLOWED_BY.get(phase)):
+                    self._enter(next_phase.value)
+
+    def _enter(self, doing: str) -> None:
+        if doing != self._doing:
+            self._doing = doing
+            self._phases.enter(doing)
 
     def delivers(self, order: RenderOrder, song: Song) -> None:
-        self._doing = "sending"
-        metrics.observe(song)
+        self._enter("sending")
+        metrics.observe(order.job, song)
         song_s, spent_s = len(song.waveform) / SAMPLE_RATE_HZ, sum(song.seconds.values())
         logger.info("rendered %.1f s of song in %.2f s, seed %d", song_s, spent_s, order.job.seed)
 
@@ -183,6 +196,7 @@ class _Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        self._phases.end()
         # gRPC cancels the task while it waits, and closes the stream where it had just yielded.
         if kind in (asyncio.CancelledError, GeneratorExit):
             metrics.CANCELLATIONS.labels(self._doing).inc()

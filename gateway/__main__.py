@@ -36,7 +36,7 @@ async def main(settings: Settings) -> None:
     if tenants is not None and settings.server_tls is None:
         logger.warning("tokens are asked for without TLS: whoever sees the network can read them")
     door = Door(tenants)
-    async with Stages(settings, partial(_connect, settings)) as stages:
+    async with Stages(settings, partial(connect, settings)) as stages:
         workshop = Workshop(stages, uploads, settings, door)
         async with serving(
             settings.address,
@@ -51,7 +51,8 @@ async def main(settings: Settings) -> None:
             readiness.cancel()
 
 
-def _connect(settings: Settings, address: str) -> grpc.aio.Channel:
+def connect(settings: Settings, address: str) -> grpc.aio.Channel:
+    """A channel to a replica of a stage. Raises `TlsError`."""
     options: tuple[tuple[str, str | int], ...] = (*CLIENT_OPTIONS, *RECONNECT)
     if settings.stage_tls_name is not None:
         options += (("grpc.ssl_target_name_override", settings.stage_tls_name),)

@@ -1,14 +1,18 @@
 """Calls to a stage that end with an `AceError` where they fail."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+import time
+from collections.abc import AsyncGenerator, Awaitable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import grpc
 
+from common import tracing
 from common.errors import AceError, Kind
 from common.status import from_rpc_error
 from common.telemetry import REQUEST_ID, REQUEST_ID_HEADER
+from gateway.metrics import STAGE_SECONDS
 
 T = TypeVar("T")
 
@@ -16,14 +20,15 @@ STAGE_DOWN_RETRY_S = 5.0
 
 
 def forwarded() -> tuple[tuple[str, str], ...]:
-    """Metadata that makes a stage's logs carry the request's id."""
-    return ((REQUEST_ID_HEADER, REQUEST_ID.get()),)
+    """Metadata that makes a stage's logs and spans carry the request's id and trace."""
+    return ((REQUEST_ID_HEADER, REQUEST_ID.get()), *tracing.headers())
 
 
 async def answer(stage: str, call: Awaitable[T]) -> T:
     """Await a unary call; raises `AceError`."""
     try:
-        return await call
+        with _measured(stage):
+            return await call
     except grpc.aio.AioRpcError as error:
         raise stage_error(stage, error) from None
     except asyncio.CancelledError:
@@ -33,14 +38,30 @@ async def answer(stage: str, call: Awaitable[T]) -> T:
 async def events(stage: str, call: Any) -> AsyncGenerator[Any, None]:
     """The events of a streaming call; raises `AceError`. Leaving early cancels the call."""
     try:
-        async for event in call:
-            yield event
+        with _measured(stage):
+            async for event in call:
+                yield event
     except grpc.aio.AioRpcError as error:
         raise stage_error(stage, error) from None
     except asyncio.CancelledError:
         raise _broken_off(stage) from None
     finally:
         call.cancel()
+
+
+@contextmanager
+def _measured(stage: str) -> Iterator[None]:
+    started, code = time.monotonic(), "OK"
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        code = error.code().name
+        raise
+    except BaseException:  # left early, or cancelled
+        code = "CANCELLED"
+        raise
+    finally:
+        STAGE_SECONDS.labels(stage, code).observe(time.monotonic() - started)
 
 
 def _broken_off(stage: str) -> BaseException:

@@ -13,8 +13,10 @@ from typing import Any, Generic, TypeVar
 
 import grpc
 from google.protobuf.message import Message
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, use_span
 
 from acestep.music.v1 import music_pb2
+from common import tracing
 from common.errors import AceError, Kind
 from common.telemetry import REQUEST_ID
 from common.tenant import TENANT
@@ -116,11 +118,12 @@ class Pool(Generic[Stub, Info]):
         of a whole second call to another one. `work_s` says how much is asked for, in seconds of song;
         `entered` is told how long the turn took to come.
         """
-        asked = time.monotonic()
+        joined = time.monotonic()
         async with self.gate.join(TENANT.get(), REQUEST_ID.get(), work_s, room) as ticket:
             async for status in self.gate.places(ticket):
                 yield Waiting(status)
-            entered(time.monotonic() - asked)
+            entered(time.monotonic() - joined)
+            tracing.past(f"queue {self._kind.name}", joined)
             async with aclosing(self.events_at_once(start, work_s)) as events:
                 async for event in events:
                     yield event
@@ -132,9 +135,12 @@ class Pool(Generic[Stub, Info]):
         for last in (False, True):
             with self._replica(work_s) as replica:
                 try:
-                    async with aclosing(calls.events(self._kind.name, start(replica.stub))) as events:
-                        async for event in events:
-                            yield event
+                    with self._span(replica) as span:
+                        with use_span(span, end_on_exit=False, record_exception=False):
+                            call = start(replica.stub)
+                        async with aclosing(calls.events(self._kind.name, call)) as events:
+                            async for event in events:
+                                yield event
                     return
                 except AceError as error:
                     self._check_retry(replica, error, last)
@@ -148,9 +154,27 @@ class Pool(Generic[Stub, Info]):
             for last in (False, True):
                 with self._replica(work_s) as replica:
                     try:
-                        return await calls.answer(self._kind.name, ask(replica.stub))
+                        with self._span(replica) as span:
+                            with use_span(span, end_on_exit=False, record_exception=False):
+                                call = ask(replica.stub)
+                            return await calls.answer(self._kind.name, call)
                     except AceError as error:
                         self._check_retry(replica, error, last)
+
+    @contextmanager
+    def _span(self, replica: Replica[Stub]) -> Iterator[Span]:
+        """The span of a call to `replica`, as its caller sees it."""
+        attributes = {"server.address": replica.address}
+        span = tracing.TRACER.start_span(
+            f"call {self._kind.name}", kind=SpanKind.CLIENT, attributes=attributes
+        )
+        try:
+            yield span
+        except AceError as error:
+            span.set_status(Status(StatusCode.ERROR, error.reason))
+            raise
+        finally:
+            span.end()
 
     def _admitted(self) -> list[Replica[Stub]]:
         return [replica for replica in self._replicas.values() if replica.admitted]

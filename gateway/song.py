@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from opentelemetry.trace import Status, StatusCode
+
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
 from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from acestep.music.v1 import music_pb2
+from common import tracing
 from common.errors import AceError, Kind
 from common.music import DEFAULT_DURATION_S
 from common.status import CODES
@@ -23,7 +26,7 @@ from gateway.calls import forwarded
 from gateway.deadline import Deadline
 from gateway.encoding import FORMATS, SongFile
 from gateway.jobs import in_our_words, render_job
-from gateway.metrics import SONGS
+from gateway.metrics import SONGS, observe_song
 from gateway.pool import Lost, Waiting
 from gateway.progress import Fraction
 from gateway.request import Order
@@ -78,6 +81,9 @@ class SongMaker:
         if self.order.request.HasField("duration_seconds"):
             song.requested_duration_seconds = self.order.request.duration_seconds
         song.audio_codes.extend(self.order.request.audio_codes)
+        started = time.monotonic()
+        span = tracing.TRACER.start_span("song", attributes={"acestep.song_index": index})
+        tracing.enter(span)
         try:
             if self.order.calls.codes:
                 async for event in self._codes(song):
@@ -87,6 +93,7 @@ class SongMaker:
         except AceError as stage_error:
             error = self.errors[index] = in_our_words(stage_error)
             SONGS.labels(CODES[error.kind].name).inc()
+            span.set_status(Status(StatusCode.ERROR, error.reason))
             song.error.CopyFrom(_song_error(error))
             yield pb.GenerateMusicResponse(song=song)
         except (asyncio.CancelledError, GeneratorExit):
@@ -94,6 +101,10 @@ class SongMaker:
             raise
         else:
             SONGS.labels("OK").inc()
+            waited_s = time.monotonic() - started
+            observe_song(song.actual_duration_seconds, waited_s, song.timings["encoding"])
+        finally:
+            span.end()
 
     async def _codes(self, song: pb.Song) -> AsyncIterator[pb.GenerateMusicResponse]:
         request = self.order.request
@@ -165,7 +176,7 @@ class SongMaker:
         work_s = song_seconds(self.order.request, self.plan)
         output = self.order.request.output
         file = SongFile(FORMATS[output.audio_format], output.mp3_bits_per_second)
-        encoding_s = 0.0
+        first_write = encoding_s = 0.0
         job = render_job(self.order.request, self.plan, song)
 
         def start(dit: dit_rpc.DitServiceStub) -> Any:
@@ -189,6 +200,7 @@ class SongMaker:
                     kind = event.WhichOneof("event")
                     if kind == "audio":
                         started = time.monotonic()
+                        first_write = first_write or started
                         await file.write(event.audio.samples)
                         encoding_s += time.monotonic() - started
                     elif kind == "started":
@@ -206,6 +218,7 @@ class SongMaker:
             file.discard()
         song.audio_sha256 = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
         song.timings["encoding"] = encoding_s + time.monotonic() - started
+        tracing.past("encode", first_write or started, busy_seconds=song.timings["encoding"])
         yield pb.GenerateMusicResponse(
             progress=pb.Progress(
                 phase=pb.PHASE_ENCODING,
