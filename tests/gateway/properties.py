@@ -101,7 +101,9 @@ def main(request_count: int) -> None:
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
         stack = AsyncExitStack()
         client = runner.run(
-            stack.enter_async_context(whole(Path(folder), FakeLmEngine(grammar=GRAMMAR), QuietEngine()))
+            stack.enter_async_context(
+                whole(Path(folder), FakeLmEngine(grammar=GRAMMAR), QuietEngine(), info_timeout_s=NO_HANG_S)
+            )
         )
 
         @settings(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from acestep.client import Client
-from tests.gateway.properties import QuietEngine, outcomes
+from tests.gateway.properties import NO_HANG_S, QuietEngine, outcomes
 from tests.gateway.random_requests import CASES, Case
 from tests.gateway.whole import GRAMMAR, whole
 from tests.lm.fakes import FakeEngine as FakeLmEngine
@@ -16,7 +16,9 @@ from tests.lm.fakes import FakeEngine as FakeLmEngine
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[Client]:
-    async with whole(tmp_path, FakeLmEngine(grammar=GRAMMAR), QuietEngine()) as connected:
+    async with whole(
+        tmp_path, FakeLmEngine(grammar=GRAMMAR), QuietEngine(), info_timeout_s=NO_HANG_S
+    ) as connected:
         yield connected
 
 
