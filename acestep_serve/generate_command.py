@@ -8,9 +8,10 @@ import typer
 from google.protobuf.json_format import ParseDict, ParseError
 from rich.markup import escape
 
-from acestep.client import Client, connect
+from acestep.client import Client
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.songs import SongCollector
+from acestep_serve.access import connected
 from acestep_serve.console import (
     DEFAULT_ADDRESS,
     EXIT_FAILED,
@@ -54,7 +55,7 @@ def generate(
 
     async def work() -> None:
         output_dir.mkdir(parents=True, exist_ok=True)  # before the work, not after it
-        async with connect(address) as client:
+        async with connected(address) as client:
             await _send_files(client, request, files, timeout)
             made = await _make(client, request, output_dir, picture, timeout)
         _report(made, as_json)

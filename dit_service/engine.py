@@ -11,6 +11,7 @@ import numpy.typing as npt
 from common.music import SAMPLE_RATE_HZ
 from common.revision import Revision
 from dit_service.canvas import SAMPLES_PER_FRAME, Canvas, Region, lay_out
+from dit_service.due import Due
 
 Waveform = npt.NDArray[np.float32]
 """Audio as `[samples, 2]` float32 at `SAMPLE_RATE_HZ`."""
@@ -208,8 +209,12 @@ class Engine(Protocol):
         """What of the job's texts is too long for the model to read, in words. Needs no device."""
         ...
 
-    def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
-        """One `Progress` per step of each phase, then one `Song`."""
+    def share(self, job: RenderJob) -> float:
+        """How much of the memory for songs a render takes, up to 1. Raises `AceError` (OVERLOADED)."""
+        ...
+
+    def render(self, job: RenderJob) -> Generator[Progress | Due | Song, None, None]:
+        """One `Progress` per step of each phase, then one `Song`. Steps of diffusion are first `Due`."""
         ...
 
     def encode(

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderOobleck
-from diffusers.models.transformers.ace_step_transformer import AceStepTransformer1DModel
 from diffusers.pipelines.ace_step.modeling_ace_step import (
     AceStepAudioTokenDetokenizer,
     AceStepAudioTokenizer,
@@ -22,6 +21,8 @@ from torch import Tensor, nn
 from common.revision import Revision, of_checkpoint
 from dit_service import checkpoint
 from dit_service.checkpoint import CheckpointError, Config
+from dit_service.network import sizes, weights
+from dit_service.network.transformer import DiffusionTransformer
 
 SHARED_KEYS = (
     "head_dim",
@@ -39,7 +40,7 @@ class DitNetworks:
 
     revision: Revision
     is_turbo: bool
-    transformer: Any
+    transformer: DiffusionTransformer
     """Predicts the velocity of latents."""
     conditioner: Any
     """Turns text, lyrics and timbre into what the transformer attends to."""
@@ -116,8 +117,10 @@ def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetw
     silence = checkpoint.read_silence(folder)
     tensors = checkpoint.read_tensors(folder)
     tensors["encoder.silence_latent"] = silence  # the condition encoder keeps it as a buffer
+    transformer_sizes = sizes.sizes(config)
+    weights.join(tensors, transformer_sizes)
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-        transformer = AceStepTransformer1DModel(**_transformer_sizes(config))
+        transformer = DiffusionTransformer(transformer_sizes)
         conditioner = AceStepConditionEncoder(**_conditioner_sizes(config))
         tokenizer = AceStepAudioTokenizer(**_tokenizer_sizes(config))
         detokenizer = AceStepAudioTokenDetokenizer(**_detokenizer_sizes(config))
@@ -133,11 +136,15 @@ def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetw
     if config.has_own_encoder_width:
         timbre = conditioner.timbre_encoder
         timbre.embed_tokens = SpecialTokenFirst(timbre.embed_tokens, timbre.special_token)
+    _ready(transformer, device, dtype)
+    _ready(conditioner, device, dtype)
+    with torch.inference_mode():
+        transformer.know_null(conditioner.null_condition_emb[0])
     return DitNetworks(
         revision=of_checkpoint(folder),
         is_turbo=config["is_turbo"],
-        transformer=_ready(transformer, device, dtype),
-        conditioner=_ready(conditioner, device, dtype),
+        transformer=transformer,
+        conditioner=conditioner,
         tokenizer=_ready(tokenizer, device, dtype),
         detokenizer=_ready(detokenizer, device, dtype),
         silence=silence.to(device, torch.float32),
@@ -155,21 +162,6 @@ def _code_count(config: Config) -> int:
     if config["fsq_input_num_quantizers"] != 1:
         raise CheckpointError("fsq_input_num_quantizers must be 1: a code is one number")
     return math.prod(config["fsq_input_levels"])
-
-
-def _transformer_sizes(config: Config) -> dict[str, Any]:
-    return config.pick(
-        *SHARED_KEYS,
-        "hidden_size",
-        "intermediate_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "num_key_value_heads",
-        "in_channels",
-        "audio_acoustic_hidden_dim",
-        "patch_size",
-        "layer_types",
-    ) | {"encoder_hidden_size": config.encoder("hidden_size")}
 
 
 def _encoder_sizes(config: Config) -> dict[str, Any]:

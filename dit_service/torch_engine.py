@@ -13,8 +13,9 @@ from torch import Tensor
 
 from common.errors import AceError, Kind
 from common.revision import Revision, of_checkpoint
-from dit_service import conditions, flow, metrics, prompt
+from dit_service import conditions, flow, memory, metrics, prompt
 from dit_service.denoise import Route, denoise
+from dit_service.due import Due
 from dit_service.engine import (
     Encoding,
     Latents,
@@ -26,7 +27,9 @@ from dit_service.engine import (
     SourceSound,
     Waveform,
 )
+from dit_service.network.transformer import DiffusionTransformer
 from dit_service.networks import DitNetworks, load_dit, load_vae
+from dit_service.passes import Pass
 from dit_service.reference import excerpt
 from dit_service.steering import Steering, working_frames
 from dit_service.text_encoder import MAX_LYRIC_TOKENS, MAX_TEXT_TOKENS, TextEncoder
@@ -51,22 +54,37 @@ class Loaded:
 
 class TorchEngine:
     def __init__(
-        self, models: dict[str, Loaded], text_encoder: TextEncoder, vae: Vae, device: torch.device
+        self,
+        models: dict[str, Loaded],
+        text_encoder: TextEncoder,
+        vae: Vae,
+        device: torch.device,
+        song_memory: int | None = None,
     ) -> None:
+        """`song_memory` are bytes for all songs at once; `None` is no limit."""
         self._models = models
         self._text_encoder = text_encoder
         self.codec = vae
         self._device = device
+        self._song_memory = song_memory
+        if device.type == "cuda":
+            metrics.MEMORY_BYTES.set_function(lambda: torch.cuda.memory_allocated(device))
 
     @classmethod
     def load(
-        cls, folder: Path, names: tuple[str, ...], device_name: str, threads: int = 0
+        cls,
+        folder: Path,
+        names: tuple[str, ...],
+        device_name: str,
+        threads: int = 0,
+        song_memory: int = 0,
     ) -> "TorchEngine":
         """Read `names` and what they share from `folder`; the first is the default model.
 
         Networks compute in bfloat16 on a GPU and in float32 on a CPU; `threads` of 0 leaves
-        torch its own number of CPU threads. Raises `CheckpointError`
-        if a checkpoint is missing or not whole, `RuntimeError` if the device does not exist.
+        torch its own number of CPU threads, and `song_memory` of 0 all of a GPU that is free.
+        Raises `CheckpointError` if a checkpoint is missing or not whole, `RuntimeError` if the
+        device does not exist.
         """
         if threads:
             torch.set_num_threads(threads)
@@ -75,7 +93,7 @@ class TorchEngine:
         text_encoder = TextEncoder.load(folder / TEXT_ENCODER, device, dtype)
         vae = Vae(of_checkpoint(folder / VAE), load_vae(folder / VAE, device, dtype))
         models = {name: prepared(load_dit(folder / name, device, dtype)) for name in names}
-        return cls(models, text_encoder, vae, device)
+        return cls(models, text_encoder, vae, device, song_memory or _free_for_songs(vae, device, dtype))
 
     @property
     def models(self) -> tuple[ModelCard, ...]:
@@ -108,8 +126,18 @@ class TorchEngine:
             if excess
         )
 
+    def transformer(self, model: str) -> DiffusionTransformer:
+        return self._models[model].networks.transformer
+
+    def share(self, job: RenderJob) -> float:
+        if self._song_memory is None:
+            return 0.0
+        transformer = self.transformer(job.model)
+        needed = memory.song_bytes(job, transformer.sizes, transformer.dtype.itemsize)
+        return memory.share(needed, self._song_memory)
+
     @torch.inference_mode()
-    def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+    def render(self, job: RenderJob) -> Generator[Progress | Due | Song, None, None]:
         yield from self._surviving(self._rendered(job))
 
     @torch.inference_mode()
@@ -124,7 +152,7 @@ class TorchEngine:
     ) -> Generator[Progress | Song, None, None]:
         yield from self._surviving(self._decoded(source, model))
 
-    def _rendered(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+    def _rendered(self, job: RenderJob) -> Generator[Progress | Due | Song, None, None]:
         watch = _Stopwatch(self._device)
         model = self._models[job.model]
         source = yield from self._source(model.networks, job)
@@ -179,17 +207,19 @@ class TorchEngine:
 
     def _denoised(
         self, networks: DitNetworks, path: Route, job: RenderJob, watch: "_Stopwatch"
-    ) -> Generator[Progress, None, Tensor]:
+    ) -> Generator[Progress | Due, None, Tensor]:
         generator = torch.Generator().manual_seed(job.seed)
         frames, channels = working_frames(job), self.latent_channels
 
         def draw() -> Tensor:
             return flow.noise(frames, channels, generator).to(self._device)
 
-        latents = draw()
-        steps = denoise(networks, path, job.diffusion, latents, draw)
-        for done in range(1, path.step_count + 1):
-            latents = next(steps)
+        latents, done = draw(), 0
+        for event in denoise(networks, path, job.diffusion, latents, draw):
+            if isinstance(event, Pass):
+                yield event
+                continue
+            latents, done = event, done + 1
             watch.lap(Phase.DIFFUSION)
             yield Progress(Phase.DIFFUSION, done, path.step_count)
         return latents
@@ -250,6 +280,16 @@ class _Stopwatch:
         now = time.perf_counter()
         self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._since
         self._since = now
+
+
+def _free_for_songs(vae: Vae, device: torch.device, dtype: torch.dtype) -> int | None:
+    """What a GPU has free beside the loaded models and a tile of the codec; no limit on a CPU."""
+    if device.type != "cuda":
+        return None
+    samples = max(vae.decode_tile_frames * vae.samples_per_frame, vae.encode_tile_samples)
+    free_bytes, _ = torch.cuda.mem_get_info(device)
+    free_bytes -= memory.tile_bytes(samples, vae.network.config.decoder_channels, dtype.itemsize)
+    return max(free_bytes, 1)
 
 
 @torch.inference_mode()

@@ -107,13 +107,16 @@ def encoded(
     )
 
 
-def info(engine: Engine, max_queued: int, max_upload_bytes: int) -> dit_pb2.GetModelInfoResponse:
+def info(
+    engine: Engine, max_queued: int, max_upload_bytes: int, max_songs: int
+) -> dit_pb2.GetModelInfoResponse:
     return dit_pb2.GetModelInfoResponse(
         models=[model(card) for card in engine.models],
         vae=version(engine.vae),
         text_encoder=version(engine.text_encoder),
         max_queued_count=max_queued,
         max_upload_bytes=max_upload_bytes,
+        max_song_count=max_songs,
     )
 
 

@@ -32,6 +32,7 @@ async def main(settings: Settings) -> None:
             lambda server: lm_service_pb2_grpc.add_LmServiceServicer_to_server(servicer, server),
             service_names=[NAME],
             grace_s=settings.grace_s,
+            exposure=settings,
         ) as server,
     ):
         running = asyncio.create_task(_run(settings, slot, server, after))

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from common import tracing
 from common.errors import AceError, Kind
 from lm_service import metrics
 from lm_service.admission import Admission, Place, Room
@@ -81,6 +82,9 @@ class Generations:
             async for place in self.admission.places(ticket):
                 yield place
             record.admitted = time.monotonic()
+            phase = record.job.task.outline.phase.value
+            metrics.QUEUE_SECONDS.labels(phase).observe(record.queue_s)
+            tracing.past("queue", record.joined)
             async with aclosing(self._write(record)) as steps:
                 async for step in steps:
                     yield step
@@ -109,7 +113,9 @@ class Generations:
                             reported, reported_at = len(record.tokens), record.last
                             yield Progress()
                 ended = True
+                metrics.RUN_SECONDS.labels(phase).observe(record.run_s)
             finally:
+                tracing.past(phase, record.admitted, tokens=len(record.tokens), rows=record.job.row_count)
                 if not ended:
                     metrics.ABORTS.labels(phase).inc()
         if reported < len(record.tokens):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from common.exposure import Exposure
 from common.telemetry import LogFormat
 from lm_service.prompt import PromptLayout
 
@@ -20,7 +21,7 @@ class Device(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Exposure):
     models: Path
     """Folder that holds the checkpoints. Required."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from common.errors import AceError, Kind
 from common.revision import Revision
 from dit_service.canvas import SAMPLES_PER_FRAME
+from dit_service.due import Due
 from dit_service.engine import (
     Encoding,
     Latents,
@@ -50,7 +51,10 @@ class FakeEngine:
     def cuts(self, job: RenderJob) -> tuple[str, ...]:
         return ("the lyrics are cut",) if len(job.lyrics) > 4000 else ()
 
-    def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+    def share(self, job: RenderJob) -> float:
+        return 0.0
+
+    def render(self, job: RenderJob) -> Generator[Progress | Due | Song, None, None]:
         self.jobs.append(job)
         try:
             for done in range(1, self.step_count + 1):
@@ -89,7 +93,7 @@ class FakeEngine:
 class BrokenEngine(FakeEngine):
     """Fails in the middle of its first render, in a way that nobody foresaw."""
 
-    def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+    def render(self, job: RenderJob) -> Generator[Progress | Due | Song, None, None]:
         if self.jobs:
             yield from super().render(job)
             return
@@ -101,7 +105,7 @@ class BrokenEngine(FakeEngine):
 class FullEngine(FakeEngine):
     """Runs out of memory in its first render, as the real engine says it."""
 
-    def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+    def render(self, job: RenderJob) -> Generator[Progress | Due | Song, None, None]:
         if self.jobs:
             yield from super().render(job)
             return

@@ -1,4 +1,4 @@
-"""Uploaded files: whatever libsndfile reads becomes 48 kHz stereo, or is refused before it is decoded."""
+"""Uploaded files: whatever people have becomes 48 kHz stereo, or is refused before it is decoded."""
 
 import io
 
@@ -88,6 +88,25 @@ def test_a_file_that_is_too_long_is_refused_by_its_header() -> None:
     silence = file_of(np.zeros((601 * 8_000, 1), np.float32), 8_000, format="FLAC", subtype="PCM_16")
 
     assert refusal(silence).reason == "AUDIO_TOO_LONG"
+
+
+def test_a_file_of_no_samples_is_refused() -> None:
+    assert "no samples" in refusal(file_of(np.zeros((0, 2)), 48_000)).message
+
+
+def test_a_header_that_claims_a_thousand_channels_is_refused_before_anything_is_decoded() -> None:
+    bomb = bytearray(file_of(np.zeros((48_000, 1)), 384_000, subtype="PCM_U8"))
+    channels, block_align = slice(22, 24), slice(32, 34)
+    bomb[channels] = bomb[block_align] = (1_000).to_bytes(2, "little")
+
+    assert "at most 32 channels; received 1000" in refusal(bytes(bomb)).message
+
+
+@pytest.mark.parametrize("container", ["MAT5", "NIST", "VOC"])
+def test_formats_that_nobody_has_never_reach_their_parsers(container: str) -> None:
+    old = file_of(wave(4_800, kind=0), 44_100, format=container, subtype="PCM_16")
+
+    assert "a file of another kind" in refusal(old).message
 
 
 def test_an_odd_rate_is_refused() -> None:

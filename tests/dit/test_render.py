@@ -11,6 +11,7 @@ from acestep.dit.v1 import dit_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
 from common.status import from_rpc_error
+from dit_service.due import Due
 from dit_service.engine import Progress, RenderJob, Song
 from tests.dit.conftest import DitConnector
 from tests.dit.fakes import BrokenEngine, FakeEngine, FullEngine
@@ -252,7 +253,7 @@ async def test_metrics_say_whether_the_device_works(connect: DitConnector) -> No
     seen = []
 
     class Measuring(FakeEngine):
-        def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+        def render(self, job: RenderJob) -> Generator[Progress | Due | Song, None, None]:
             seen.append((measured("device_busy"), measured("renders_running")))
             yield from super().render(job)
 

@@ -9,6 +9,7 @@ import torch
 
 from common.errors import AceError, Kind
 from dit_service.canvas import Region
+from dit_service.due import Due
 from dit_service.engine import (
     Encoding,
     InferMethod,
@@ -36,7 +37,7 @@ def engine() -> TorchEngine:
     return TorchEngine.load(CHECKPOINTS, tuple(MODELS.values()), "cpu")
 
 
-def finished(events: Generator[Progress | Song, None, None]) -> tuple[list[Progress], Song]:
+def finished(events: Generator[Progress | Due | Song, None, None]) -> tuple[list[Progress], Song]:
     *steps, song = events
     assert isinstance(song, Song)
     return [step for step in steps if isinstance(step, Progress)], song

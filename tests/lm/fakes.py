@@ -29,9 +29,10 @@ class FakeEngine:
         script: str | None = None,
         max_model_len: int = 8192,
         cache_token_count: int = 100_000,
+        grammar: Grammar = GRAMMAR,
     ) -> None:
         self.model = Model(
-            revision=Revision("acestep-5Hz-lm-fake", "r1"), grammar=GRAMMAR, max_model_len=max_model_len
+            revision=Revision("acestep-5Hz-lm-fake", "r1"), grammar=grammar, max_model_len=max_model_len
         )
         self.cache_token_count = cache_token_count
         self.jobs: list[Job] = []
@@ -81,17 +82,18 @@ class FakeEngine:
     def _tokens(self, job: Job) -> list[int]:
         if self._script is not None:
             return [*vocabulary().encode(self._script)]
+        grammar = self.model.grammar
         draw = random.Random(job.task.sampling.seed)
-        writer, tokens = Writer(GRAMMAR, job.task.outline), list[int]()
+        writer, tokens = Writer(grammar, job.task.outline), list[int]()
         while len(tokens) < job.max_tokens and (not tokens or tokens[-1] not in job.stop_tokens):
             allowed = writer.allowed()
             if isinstance(allowed, Only):
                 choices = list(allowed.tokens)
             elif isinstance(allowed, Codes):
-                choices = [*range(GRAMMAR.window.first, GRAMMAR.window.stop)]
+                choices = [*range(grammar.window.first, grammar.window.stop)]
                 choices += [vocabulary().end_of_turn] if allowed.or_end else []
             else:
-                choices = GRAMMAR.mask(allowed).nonzero()[0].tolist()
+                choices = grammar.mask(allowed).nonzero()[0].tolist()
             tokens.append(draw.choice(choices))
             writer.advance(tokens[-1:])
         return tokens

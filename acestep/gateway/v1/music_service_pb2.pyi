@@ -154,7 +154,7 @@ class OutputParams(_message.Message):
     def __init__(self, audio_format: _Optional[_Union[_music_pb2.AudioFormat, str]] = ..., mp3_bits_per_second: _Optional[int] = ..., enable_normalization: _Optional[bool] = ..., normalization_db: _Optional[float] = ..., fade_in_seconds: _Optional[float] = ..., fade_out_seconds: _Optional[float] = ..., return_latents: _Optional[bool] = ...) -> None: ...
 
 class GenerateMusicResponse(_message.Message):
-    __slots__ = ("accepted", "queued", "plan_field", "plan", "progress", "audio_start", "audio", "song", "result")
+    __slots__ = ("accepted", "queued", "plan_field", "plan", "progress", "audio_start", "audio", "song", "result", "retried")
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     QUEUED_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_FIELD_NUMBER: _ClassVar[int]
@@ -164,6 +164,7 @@ class GenerateMusicResponse(_message.Message):
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     SONG_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
+    RETRIED_FIELD_NUMBER: _ClassVar[int]
     accepted: Accepted
     queued: Queued
     plan_field: PlanField
@@ -173,7 +174,8 @@ class GenerateMusicResponse(_message.Message):
     audio: AudioChunk
     song: Song
     result: GenerateMusicResult
-    def __init__(self, accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queued: _Optional[_Union[Queued, _Mapping]] = ..., plan_field: _Optional[_Union[PlanField, _Mapping]] = ..., plan: _Optional[_Union[Plan, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., audio_start: _Optional[_Union[AudioStart, _Mapping]] = ..., audio: _Optional[_Union[AudioChunk, _Mapping]] = ..., song: _Optional[_Union[Song, _Mapping]] = ..., result: _Optional[_Union[GenerateMusicResult, _Mapping]] = ...) -> None: ...
+    retried: Retried
+    def __init__(self, accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queued: _Optional[_Union[Queued, _Mapping]] = ..., plan_field: _Optional[_Union[PlanField, _Mapping]] = ..., plan: _Optional[_Union[Plan, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., audio_start: _Optional[_Union[AudioStart, _Mapping]] = ..., audio: _Optional[_Union[AudioChunk, _Mapping]] = ..., song: _Optional[_Union[Song, _Mapping]] = ..., result: _Optional[_Union[GenerateMusicResult, _Mapping]] = ..., retried: _Optional[_Union[Retried, _Mapping]] = ...) -> None: ...
 
 class Seeds(_message.Message):
     __slots__ = ("lm_seed", "dit_seed")
@@ -206,6 +208,14 @@ class Queued(_message.Message):
     song_index: int
     status: _music_pb2.QueueStatus
     def __init__(self, stage: _Optional[_Union[Stage, str]] = ..., song_index: _Optional[int] = ..., status: _Optional[_Union[_music_pb2.QueueStatus, _Mapping]] = ...) -> None: ...
+
+class Retried(_message.Message):
+    __slots__ = ("stage", "song_index")
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    SONG_INDEX_FIELD_NUMBER: _ClassVar[int]
+    stage: Stage
+    song_index: int
+    def __init__(self, stage: _Optional[_Union[Stage, str]] = ..., song_index: _Optional[int] = ...) -> None: ...
 
 class PlanField(_message.Message):
     __slots__ = ("name", "value")
