@@ -43,6 +43,9 @@ class Settings(Exposure):
     device: Device = Device.CPU
     """Where the model runs: `cpu` or `cuda`."""
 
+    batch_invariant: bool = False
+    """On a GPU, seeds draw the same codes whatever shares a batch, for slower steps. On a CPU always."""
+
     cpu_threads: int | None = None
     """Threads for computing on a CPU. Default: half of the cores."""
 

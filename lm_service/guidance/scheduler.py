@@ -170,9 +170,10 @@ class GuidedScheduler(AsyncScheduler):  # type: ignore[misc]
         return 1 if both and not _has_its_last(written) else 0
 
     def _blocks_for(self, request: Request, token_count: int) -> int:
-        if token_count <= 0:
-            return 0
         manager, computed = self.kv_cache_manager, request.num_computed_tokens
+        # Nearly always a token goes into the block of the one before; the manager takes long to say so.
+        if token_count <= 0 or (token_count == 1 and computed % self.block_size):
+            return 0
         return int(
             manager.coordinator.get_num_blocks_to_allocate(
                 request_id=request.request_id,
