@@ -5,8 +5,9 @@
 
 Random weights, conditions of 600 tokens. "ours" packs its rows and computes the velocity; what
 hears a condition is there, as it is from a song's second step on. On a GPU also: the layers
-compiled, and as a CUDA graph. The floor is the larger of what a step must compute over the rate
-of a large matrix product, and of the weights it must read over the bandwidth of a copy.
+compiled (`--compile`), and as a CUDA graph. On a CPU the times are those of the processor, of one
+thread: neighbours disturb them less. The floor is the larger of what a step must compute over the
+rate of a large matrix product, and of the weights it must read over the bandwidth of a copy.
 """
 
 import argparse
@@ -49,14 +50,15 @@ class Bench:
 
     def ms(self, work: Callable[[], object]) -> float:
         """Median over runs, the first of which are not counted."""
+        clock = time.perf_counter if self.device.type == "cuda" else time.process_time
         spent = []
         for run in range(self.repeats + 2):
             self._settle()
-            start = time.perf_counter()
+            start = clock()
             work()
             self._settle()
             if run >= 2:
-                spent.append(1e3 * (time.perf_counter() - start))
+                spent.append(1e3 * (clock() - start))
         return statistics.median(spent)
 
     def floor_ms(self, lengths_s: tuple[float, ...], asked: tuple[bool, ...]) -> float:
@@ -143,6 +145,7 @@ def agreement(bench: Bench) -> str:
 
 @torch.inference_mode()
 def main(device: torch.device, repeats: int, compiled: bool) -> None:
+    torch.set_num_threads(1)
     bench = Bench(device, repeats)
     where = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or "CPU"
     print(f"{where}, torch {torch.__version__}, {torch.get_num_threads()} CPU threads;", end=" ")
