@@ -5,10 +5,15 @@ MODELS ?= models/tiny
 VECTORS ?= tests/golden/lm/vectors.json
 TOKENIZER ?= tests/golden/lm/tokenizer
 WALKS ?= 10000
+REQUESTS ?= 10000
+CALLS ?= 2000
+MINUTES ?= 30
+FILES ?= 20000
+PIP_AUDIT = 2.10.1
 GOLDEN ?= tests/golden/dit
 BIN = $(VENV)/bin
 
-.PHONY: help install demo up down test vectors walks golden check protos
+.PHONY: help install demo up down test vectors walks properties golden soak fuzz audit check protos
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
@@ -31,14 +36,28 @@ down: ## Stop what `make up` started
 test: install ## Run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
 
-vectors: install ## Replay recorded behaviour of the LM (VECTORS=file TOKENIZER=folder)
+vectors: install ## Replay recorded behaviour of the LM, alone and through the gateway (VECTORS=file TOKENIZER=folder)
 	$(BIN)/python -m tests.lm.replay $(VECTORS) $(TOKENIZER)
+	$(BIN)/python -m tests.client.replay $(VECTORS) $(TOKENIZER)
 
 walks: install ## Random walks through the LM's grammar (WALKS=10000 in each mode)
 	$(BIN)/python -m tests.lm.walks $(WALKS)
 
+properties: install ## Requests at random against the gateway (REQUESTS=10000)
+	$(BIN)/python -m tests.gateway.properties $(REQUESTS)
+
+soak: install ## The LM under load with too little memory: tokens, leaks, memory (MINUTES=30)
+	$(BIN)/python -m bench.soak_lm --minutes $(MINUTES)
+
 golden: install ## Replay recorded cases of the reference, a line for each (GOLDEN=directory)
 	$(BIN)/python -m bench.golden $(GOLDEN)
+
+fuzz: install ## Broken requests and audio files at every method (CALLS=2000 FILES=20000)
+	$(BIN)/python -m tests.fuzz $(CALLS) $(FILES)
+
+audit: install ## Known vulnerabilities of the pinned packages; needs the network
+	$(BIN)/python -m pip install --quiet pip-audit==$(PIP_AUDIT)
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r requirements/cpu.txt -r requirements/dev.txt
 
 check: install ## Lint, types, and the contracts: format, comments, compatibility, generated code
 	$(BIN)/ruff format --check .

@@ -20,6 +20,7 @@ def request_again(
     again.CopyFrom(effective)
     for field in ("request_id", "lm_model", "lm", "batch", "instrumental", "audio_codes", *PLANNED):
         again.ClearField(field)
+    again.output.ClearField("stream_audio")  # how it was delivered is no part of the song
     again.caption, again.lyrics = plan.metadata.caption, plan.lyrics
     again.vocal_language = plan.metadata.language
     for name in PLANNED:

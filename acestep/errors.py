@@ -1,10 +1,11 @@
 """What a failed call tells, read from its `google.rpc.Status`."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import grpc
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
+
+from acestep import rich_status
 
 RECEIVED = "; received "
 """Stands between the rule and the value in a field violation's description."""
@@ -17,6 +18,19 @@ class FieldViolation:
     field: str
     rule: str
     value: str
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.rule}{RECEIVED}{self.value}"
+
+
+class FailedCall(Protocol):
+    """The exception of a failed call, of either kind of gRPC stub."""
+
+    def code(self) -> grpc.StatusCode: ...
+
+    def details(self) -> str | None: ...
+
+    def trailing_metadata(self) -> object: ...
 
 
 class ServiceError(Exception):
@@ -36,26 +50,17 @@ class ServiceError(Exception):
         self.request_id = ""
 
     @classmethod
-    def from_rpc(cls, failed: grpc.aio.AioRpcError) -> "ServiceError":
+    def from_rpc(cls, failed: FailedCall) -> "ServiceError":
         """Read everything that `failed` carries."""
         error = cls(failed.code(), failed.details() or failed.code().name)
-        trailers = {key: value for key, value in failed.trailing_metadata() or ()}
+        trailers = dict(failed.trailing_metadata() or ())  # type: ignore[call-overload]
         error.request_id = str(trailers.get("x-request-id", ""))
-        status = rpc_status.from_call(failed)
-        for box in status.details if status is not None else ():
-            error._read(box)
+        details = rich_status.read(trailers.get(rich_status.METADATA_KEY, b""))
+        error.reason = details.reason or error.reason
+        error.facts = details.facts
+        error.retry_after_s = details.retry_after_s
+        error.violations = tuple(
+            FieldViolation(field, *description.partition(RECEIVED)[::2])
+            for field, description in details.violations
+        )
         return error
-
-    def _read(self, box: object) -> None:
-        info = error_details_pb2.ErrorInfo()
-        bad = error_details_pb2.BadRequest()
-        retry = error_details_pb2.RetryInfo()
-        if box.Unpack(info):  # type: ignore[attr-defined]
-            self.reason, self.facts = info.reason, dict(info.metadata)
-        elif box.Unpack(bad):  # type: ignore[attr-defined]
-            self.violations = tuple(
-                FieldViolation(item.field, *item.description.partition(RECEIVED)[::2])
-                for item in bad.field_violations
-            )
-        elif box.Unpack(retry):  # type: ignore[attr-defined]
-            self.retry_after_s = retry.retry_delay.ToMilliseconds() / 1000

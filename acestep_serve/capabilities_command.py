@@ -1,8 +1,8 @@
 """`acestep-serve capabilities`: what the running system offers."""
 
-from acestep.client import connect
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
+from acestep_serve.access import connected
 from acestep_serve.console import DEFAULT_ADDRESS, Address, AsJson, as_dict, out, print_json, run
 
 
@@ -10,7 +10,7 @@ def capabilities(address: Address = DEFAULT_ADDRESS, as_json: AsJson = False) ->
     """Show models, tasks, defaults, limits and formats."""
 
     async def work() -> None:
-        async with connect(address) as client:
+        async with connected(address) as client:
             offered = await client.capabilities()
         if as_json:
             print_json(as_dict(offered))

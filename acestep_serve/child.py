@@ -59,6 +59,11 @@ class Child:
             )
         return cls(service, process)
 
+    @property
+    def pid(self) -> int:
+        """Of the process, and of the group that it leads."""
+        return self._process.pid
+
     async def serving(self) -> None:
         """Return once the service's health is SERVING; wait as long as it takes."""
         async with grpc.aio.insecure_channel(self._service.address, options=RECONNECT) as channel:

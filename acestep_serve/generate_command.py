@@ -1,16 +1,19 @@
 """`acestep-serve generate`: songs from text, into files."""
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from google.protobuf.json_format import ParseDict, ParseError
+from rich.console import Console
 from rich.markup import escape
 
-from acestep.client import Client, connect
+from acestep.client import Client
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.songs import SongCollector
+from acestep_serve.access import connected
 from acestep_serve.console import (
     DEFAULT_ADDRESS,
     EXIT_FAILED,
@@ -25,6 +28,7 @@ from acestep_serve.console import (
     upload,
 )
 from acestep_serve.live import LiveGeneration
+from acestep_serve.live_file import LiveFile
 from acestep_serve.options import with_options
 from acestep_serve.sidecar import Sidecar, read_request
 from acestep_serve.song_options import SONG_OPTIONS, song_request
@@ -39,6 +43,9 @@ def generate(
     src_audio: Annotated[Path | None, typer.Option(help="Audio to work on.")] = None,
     output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Where files go.")] = Path("out"),
     picture: Annotated[bool, typer.Option(help="Draw each song beside its file.")] = False,
+    stream_to: Annotated[
+        str | None, typer.Option(help="WAV file for the first song while it is decoded; - for a pipe.")
+    ] = None,
     address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
     as_json: AsJson = False,
@@ -50,14 +57,20 @@ def generate(
     one again, and other options change it.
     """
     request = _request(given, like, lyrics_file)
+    if stream_to == "-" and as_json:
+        raise typer.BadParameter("standard output takes --json or --stream-to -, not both")
     files = {"reference_audio": reference_audio, "src_audio": src_audio}
 
     async def work() -> None:
         output_dir.mkdir(parents=True, exist_ok=True)  # before the work, not after it
-        async with connect(address) as client:
+        async with connected(address) as client:
             await _send_files(client, request, files, timeout)
-            made = await _make(client, request, output_dir, picture, timeout)
-        _report(made, as_json)
+            async with _live_file(request, stream_to) as live_file:
+                made = await _make(client, request, output_dir, timeout, live_file)
+        if picture:
+            for path in made.paths:
+                _draw(path)
+        _report(made, as_json, console=err if stream_to == "-" else out)
 
     run(work(), address)
 
@@ -96,16 +109,32 @@ class _Made:
     accepted: pb.Accepted = field(default_factory=pb.Accepted)
     result: pb.GenerateMusicResult = field(default_factory=pb.GenerateMusicResult)
     songs: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
+
+
+def _live_file(
+    request: pb.GenerateMusicRequest, target: str | None
+) -> AbstractAsyncContextManager[LiveFile | None]:
+    if target is None:
+        return nullcontext()
+    request.output.stream_audio = True
+    return LiveFile(target)
 
 
 async def _make(
-    client: Client, request: pb.GenerateMusicRequest, folder: Path, picture: bool, timeout_s: float | None
+    client: Client,
+    request: pb.GenerateMusicRequest,
+    folder: Path,
+    timeout_s: float | None,
+    live_file: LiveFile | None,
 ) -> _Made:
     made, collector, plan = _Made(), SongCollector(), pb.Plan()
     sidecars: list[Sidecar] = []
     with LiveGeneration(err) as live:
         async for event in client.generate(request, timeout_s):
             live.show(event)
+            if live_file is not None:
+                live_file.add(event)
             match event.WhichOneof("event"):
                 case "accepted":
                     made.accepted = event.accepted
@@ -120,8 +149,7 @@ async def _make(
                         made.songs[-1]["path"] = str(sidecars[-1].audio)
     for sidecar in sidecars:
         sidecar.complete(made.result)
-        if picture:
-            _draw(sidecar.audio)
+        made.paths.append(sidecar.audio)
     return made
 
 
@@ -134,12 +162,12 @@ def _draw(audio: Path) -> None:
         picture.draw(audio, audio.with_suffix(".png"), audio.stem)
 
 
-def _report(made: _Made, as_json: bool) -> None:
+def _report(made: _Made, as_json: bool, console: Console) -> None:
     if as_json:
         print_json({"songs": made.songs, "result": as_dict(made.result)})
     else:
         for song in made.songs:
-            _report_song(song)
+            _report_song(song, console)
         timings = made.result.timings
         err.print(
             f"language model {timings['lm_total_time']:.1f} s, diffusion and decoding"
@@ -149,12 +177,21 @@ def _report(made: _Made, as_json: bool) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _report_song(song: dict[str, Any]) -> None:
+def _report_song(song: dict[str, Any], console: Console) -> None:
     if "error" in song:
         err.print(f"[red]song {song['song_index'] + 1} failed:[/] {escape(song['error']['message'])}")
         return
     for warning in song["warnings"]:
         err.print(f"[yellow]note:[/] {escape(warning)}")
-    out.print(
-        f"{escape(song['path'])}  {song['actual_duration_seconds']:g} s, seed {song['seeds']['dit_seed']}"
+    if song["silent"]:
+        err.print("[yellow]note:[/] the song is silent")
+    console.print(
+        f"{escape(song['path'])}  {song['actual_duration_seconds']:g} s,"
+        f"{_loudness(song.get('loudness', {}))} seed {song['seeds']['dit_seed']}"
     )
+
+
+def _loudness(measured: dict[str, Any]) -> str:
+    if "integrated_lufs" not in measured:
+        return ""
+    return f" {measured['integrated_lufs']:.1f} LUFS, true peak {measured['true_peak_dbtp']:.1f} dBTP,"

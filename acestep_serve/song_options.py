@@ -60,6 +60,10 @@ SONG_OPTIONS = (
     Option("lm_batch_chunk_size", int, "lm.batch_chunk_size", "Songs in the language model at a time."),
     Option("audio_format", str, "output.audio_format", "flac, wav, mp3 or wav32.",
                enum_value(music_pb2.AudioFormat, "AUDIO_FORMAT")),
+    Option("enable_normalization", bool, "output.enable_normalization", "Scale the peak to normalization-db."),
+    Option("normalization_db", float, "output.normalization_db", "Peak of a song, -60 to 0 dBFS."),
+    Option("fade_in_duration", float, "output.fade_in_seconds", "Fade in over so many seconds, 0 to 60."),
+    Option("fade_out_duration", float, "output.fade_out_seconds", "Fade out over so many seconds, 0 to 60."),
     Option("model", str, "model", "Diffusion model; see capabilities."),
     Option("lm_model", str, "lm_model", "Language model; see capabilities."),
 )  # fmt: skip

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from acestep.client import connect
 from acestep.gateway.v1 import music_service_pb2 as pb
+from acestep_serve.access import connected
 from acestep_serve.console import (
     DEFAULT_ADDRESS,
     Address,
@@ -59,7 +59,7 @@ def understand(
     fill(request, UNDERSTAND_OPTIONS, given)
 
     async def work() -> None:
-        async with connect(address) as client:
+        async with connected(address) as client:
             if audio is not None:
                 request.audio_id = await upload(client, "--audio", audio, timeout)
             await _show(client.understand(request, timeout), as_json)
@@ -81,7 +81,7 @@ def create(
     fill(request, CREATE_OPTIONS, given)
 
     async def work() -> None:
-        async with connect(address) as client:
+        async with connected(address) as client:
             await _show(client.create(request, timeout), as_json)
 
     run(work(), address)
@@ -96,7 +96,7 @@ def format_song(
     fill(request, FORMAT_OPTIONS, given)
 
     async def work() -> None:
-        async with connect(address) as client:
+        async with connected(address) as client:
             await _show(client.format(request, timeout), as_json)
 
     run(work(), address)

@@ -11,8 +11,6 @@ import asyncio
 import statistics
 import time
 import urllib.request
-from collections.abc import AsyncIterator
-from typing import Any, cast
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -52,8 +50,8 @@ def busy(metrics_port_base: int) -> bool:
 async def seconds_to_idle(
     client: Client, request: pb.GenerateMusicRequest, phase: pb.Phase, metrics_port_base: int
 ) -> float:
-    events = cast(Any, client.generate(request))
-    async for event in cast(AsyncIterator[pb.GenerateMusicResponse], events):
+    events = client.generate(request)
+    async for event in events:
         if event.HasField("progress") and event.progress.phase == phase:
             break
     assert busy(metrics_port_base), "nothing was running: the gauges prove nothing"

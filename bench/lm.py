@@ -4,8 +4,8 @@
 
 Needs a machine of its own, no network and no checkpoint: random weights of the released 0.6B
 dimensions (on a CPU: few layers) under the released vocabulary of 217,204 tokens. Sampled, temperature
-0.85, top-p 0.9, scale 2. "stock" is vLLM on the same model runner, scheduled synchronously as ours is;
-"newest" its newer runner with asynchronous scheduling, which has no place for our processor (CUDA only).
+0.85, top-p 0.9, scale 2. "stock" is vLLM on the same model runner as ours, "newest" its newer runner, which
+has no place for our processor (CUDA only). On a GPU all of them plan a step while the last is computed.
 "guided" writes free text over the whole vocabulary, "guided, codes" audio codes, the service's main work.
 The floor is what a step must read, weights and cached keys and values, over the measured bandwidth.
 """

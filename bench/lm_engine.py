@@ -34,6 +34,7 @@ def prompt(place: int, length: int) -> tuple[int, ...]:
 
 
 def load(given: argparse.Namespace) -> Any:
+    """On a GPU, steps overlap in all kinds: each is planned while the one before is computed."""
     on_cpu = given.device == "cpu"
     arguments: dict[str, Any] = {
         "model": str(given.checkpoint),
@@ -51,8 +52,6 @@ def load(given: argparse.Namespace) -> Any:
             "logits_processors": ["lm_service.guidance.processor:GuidedProcessor"],
             "additional_config": {CODE_COUNT: RELEASED_CODES},
         }
-    if given.kind != "newest":
-        arguments["async_scheduling"] = False
     return LLM(**arguments)
 
 

@@ -19,7 +19,6 @@ from bench.micro_measures import Sound, drum_share, hear
 from common.music import INSTRUMENTAL_LYRICS, SAMPLE_RATE_HZ, UNKNOWN_LANGUAGE
 from common.revision import Revision, of_checkpoint
 from dit_service import conditions, guidance
-from dit_service.denoise import predict
 from dit_service.networks import load_dit, load_vae
 from dit_service.prompt import END_OF_TEXT, TEXT2MUSIC_INSTRUCTION
 from dit_service.text_encoder import MAX_LYRIC_TOKENS, MAX_TEXT_TOKENS, TextEncoder
@@ -27,6 +26,7 @@ from dit_service.vae import Vae
 from training import spectral
 from training.captions import describe
 from training.compose import compose
+from training.serving import served_velocity
 from training.song import Song
 from training.synth import Synth
 
@@ -63,14 +63,13 @@ class Renderer:
         sequence = self._sequence(song, seconds)
         context = conditions.context(networks, networks.silence[:, :frames])
         latents = torch.randn(1, frames, self.vae.latent_channels, generator=_generator(song.seed))
-        unasked = networks.conditioner.null_condition_emb.expand_as(sequence)
         projected = guidance.ProjectedGuidance(scale)
         even = torch.linspace(1, 0, steps + 1)
         times = (SHIFT * even / (1 + (SHIFT - 1) * even)).tolist()
         for now, later in pairwise(times):
-            towards = predict(networks, latents, now, sequence, context)
+            towards = served_velocity(networks, latents, now, sequence, context)
             if scale > 1:
-                towards = projected(towards, predict(networks, latents, now, unasked, context))
+                towards = projected(towards, served_velocity(networks, latents, now, None, context))
             latents = latents - towards * (now - later)
         return self.decoded(latents)
 

@@ -12,6 +12,8 @@ class Kind(Enum):
 
     INVALID = auto()
     """The request can never succeed as it is."""
+    UNAUTHENTICATED = auto()
+    """The caller has not shown who it is."""
     NOT_FOUND = auto()
     """A named thing does not exist."""
     PRECONDITION = auto()
@@ -47,6 +49,16 @@ class Violation:
         return f"{self.field} {self.rule}; received {self.value}"
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A limit of one caller that was reached."""
+
+    subject: str
+    """Whose it is, such as `tenant:studio`."""
+    limit: str
+    """In words, such as `at most 8 songs at a time`."""
+
+
 class AceError(Exception):
     """A failure that the caller can understand and act on.
 
@@ -62,6 +74,7 @@ class AceError(Exception):
         *,
         violations: tuple[Violation, ...] = (),
         retry_after_s: float | None = None,
+        quota: Quota | None = None,
         **facts: object,
     ) -> None:
         super().__init__(message)
@@ -70,6 +83,7 @@ class AceError(Exception):
         self.message = message
         self.violations = violations
         self.retry_after_s = retry_after_s
+        self.quota = quota
         self.facts = {name: str(value) for name, value in facts.items()}
 
 

@@ -5,20 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
-from functools import partial
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from common.errors import AceError, Kind
 from common.status import CODES, to_status
 from common.telemetry import CALL_SECONDS, CALLS_RUNNING, REQUEST_ID, REQUEST_ID_HEADER, new_request_id
+from common.tracing import call_span, ended
 
 logger = logging.getLogger(__name__)
 
+MAX_REQUEST_ID_CHARACTERS = 64
+OUR_FAULT = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
+
 Context = grpc.aio.ServicerContext[Any, Any]
+
+
+Enter = Callable[[Mapping[str, str | bytes]], AbstractContextManager[None]]
+"""Lets a call in by its metadata, and holds what it takes up until its end. Raises `AceError`."""
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -26,10 +34,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     Streaming methods must be async generators. One is cancelled if its client does not take a
     message for `reader_patience_s`: what it asked for holds memory and a place in a queue.
+    With `enter`, every call but those of health must be let in.
     """
 
-    def __init__(self, reader_patience_s: float) -> None:
+    def __init__(self, reader_patience_s: float, enter: Enter | None = None) -> None:
         self._reader_patience_s = reader_patience_s
+        self._enter = enter
 
     async def intercept_service(
         self,
@@ -39,42 +49,76 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         handler = await continuation(handler_call_details)
-        # Health and reflection are infrastructure: they raise no AceError, and probes fill logs.
-        if handler is None or not handler_call_details.method.startswith("/acestep."):
+        # Health is infrastructure: it is open to all, raises no AceError, and probes fill logs.
+        if handler is None or handler_call_details.method.startswith("/grpc.health."):
             return handler
         arity = f"{_arity(handler.request_streaming)}_{_arity(handler.response_streaming)}"
-        guard = (
-            partial(_guard_stream, self._reader_patience_s) if handler.response_streaming else _guard_unary
-        )
+        guard = self._guard_stream if handler.response_streaming else self._guard_unary
         make = getattr(grpc, f"{arity}_rpc_method_handler")
         guarded: grpc.RpcMethodHandler[Any, Any] = make(
-            guard(getattr(handler, arity), handler_call_details.method),
-            handler.request_deserializer,
+            guard(_parsing(handler, getattr(handler, arity)), handler_call_details.method),
+            None,  # parsed inside the guard, so that garbage is answered as such
             handler.response_serializer,
         )
         return guarded
 
+    def _guard_unary(self, method: Callable[..., Awaitable[Any]], name: str) -> Any:
+        async def guarded(request: Any, context: Context) -> Any:
+            async with _answering(context, name, self._enter):
+                return await method(request, context)
+
+        return guarded
+
+    def _guard_stream(self, method: Callable[..., AsyncGenerator[Any, None]], name: str) -> Any:
+        async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
+            async with (
+                _answering(context, name, self._enter),
+                aclosing(method(request, context)) as responses,
+            ):
+                async for response in responses:
+                    with _patience(self._reader_patience_s):
+                        yield response
+
+        return guarded
+
+
+def _parsing(
+    handler: grpc.RpcMethodHandler[Any, Any], method: Callable[[Any, Context], Any]
+) -> Callable[[Any, Context], Any]:
+    """`method`, which takes messages, as one that takes their bytes."""
+    parse = handler.request_deserializer
+    if parse is None:  # reflection has none: it takes bytes
+        return method
+    if handler.request_streaming:
+        return lambda requests, context: method(_Parsed(parse, requests), context)
+    return lambda request, context: method(_parsed(parse, request), context)
+
+
+class _Parsed:
+    """Messages read from their bytes. Raises `AceError` (INVALID) for what is none."""
+
+    def __init__(self, parse: Callable[[bytes], Any], requests: AsyncIterator[bytes]) -> None:
+        self._parse = parse
+        self._requests = requests
+
+    def __aiter__(self) -> _Parsed:
+        return self
+
+    async def __anext__(self) -> Any:
+        return _parsed(self._parse, await anext(self._requests))
+
+
+def _parsed(parse: Callable[[bytes], Any], request: bytes) -> Any:
+    try:
+        return parse(request)
+    except DecodeError:
+        raise AceError(
+            Kind.INVALID, "MESSAGE_MALFORMED", "the bytes received are no request message of this method"
+        ) from None
+
 
 def _arity(streaming: bool) -> str:
     return "stream" if streaming else "unary"
-
-
-def _guard_unary(method: Callable[..., Awaitable[Any]], name: str) -> Any:
-    async def guarded(request: Any, context: Context) -> Any:
-        async with _answering(context, name):
-            return await method(request, context)
-
-    return guarded
-
-
-def _guard_stream(patience_s: float, method: Callable[..., AsyncGenerator[Any, None]], name: str) -> Any:
-    async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
-        async with _answering(context, name), aclosing(method(request, context)) as responses:
-            async for response in responses:
-                with _patience(patience_s):
-                    yield response
-
-    return guarded
 
 
 @contextmanager
@@ -95,35 +139,38 @@ def _with_request_id(status: Any, request_id: str) -> Any:
 
 
 @asynccontextmanager
-async def _answering(context: Context, name: str) -> AsyncIterator[None]:
-    metadata = dict(context.invocation_metadata() or ())
-    request_id = str(metadata.get(REQUEST_ID_HEADER) or new_request_id())
+async def _answering(context: Context, name: str, enter: Enter | None) -> AsyncIterator[None]:
+    metadata: dict[str, str | bytes] = dict(context.invocation_metadata() or ())
+    request_id = str(metadata.get(REQUEST_ID_HEADER) or new_request_id())[:MAX_REQUEST_ID_CHARACTERS]
     REQUEST_ID.set(request_id)
     context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
-    started = time.monotonic()
-    code = grpc.StatusCode.OK
-    running = CALLS_RUNNING.labels(name)
-    running.inc()
-    try:
-        yield
-    except AceError as error:
-        code = CODES[error.kind]
-        if error.kind is Kind.INTERNAL:
-            logger.error("%s failed: %s", name, error.reason)
-        await context.abort_with_status(_with_request_id(to_status(error), request_id))
-    except grpc.aio.AbortError:  # answered already
-        code = grpc.StatusCode.UNKNOWN
-        raise
-    except Exception:
-        code = grpc.StatusCode.INTERNAL
-        logger.exception("%s failed", name)
-        bug = AceError(Kind.INTERNAL, "INTERNAL", "internal error; the server's log has the details")
-        await context.abort_with_status(_with_request_id(to_status(bug), request_id))
-    except BaseException:  # the caller hung up, or its deadline passed
-        code = grpc.StatusCode.CANCELLED
-        raise
-    finally:
-        running.dec()
-        elapsed = time.monotonic() - started
-        CALL_SECONDS.labels(name, code.name).observe(elapsed)
-        logger.info("%s %s in %.3f s", name, code.name, elapsed)
+    with call_span(name, metadata, request_id) as span:
+        started = time.monotonic()
+        code = grpc.StatusCode.OK
+        running = CALLS_RUNNING.labels(name)
+        running.inc()
+        try:
+            with nullcontext() if enter is None else enter(metadata):
+                yield
+        except AceError as error:
+            code = CODES[error.kind]
+            if error.kind is Kind.INTERNAL:
+                logger.error("%s failed: %s", name, error.reason)
+            await context.abort_with_status(_with_request_id(to_status(error), request_id))
+        except grpc.aio.AbortError:  # answered already
+            code = grpc.StatusCode.UNKNOWN
+            raise
+        except Exception:
+            code = grpc.StatusCode.INTERNAL
+            logger.exception("%s failed", name)
+            bug = AceError(Kind.INTERNAL, "INTERNAL", "internal error; the server's log has the details")
+            await context.abort_with_status(_with_request_id(to_status(bug), request_id))
+        except BaseException:  # the caller hung up, or its deadline passed
+            code = grpc.StatusCode.CANCELLED
+            raise
+        finally:
+            running.dec()
+            elapsed = time.monotonic() - started
+            ended(span, code.name, ours=code in OUR_FAULT)
+            CALL_SECONDS.labels(name, code.name).observe(elapsed)
+            logger.info("%s %s in %.3f s", name, code.name, elapsed)

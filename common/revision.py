@@ -22,7 +22,7 @@ def of_checkpoint(folder: Path) -> Revision:
     if marker.is_file():
         return Revision(folder.name, marker.read_text().strip())
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in sorted(folder.rglob("*.safetensors")):  # parts of a pipeline have folders of their own
         with path.open("rb") as file:
             while block := file.read(16 * 1024 * 1024):
                 digest.update(block)

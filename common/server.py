@@ -4,13 +4,15 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from common.interceptors import CallInterceptor
+from common.exposure import Exposure
+from common.interceptors import CallInterceptor, Enter
+from common.tls import TlsFiles, server_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ SERVER_OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),  # two services on one port is a mistake, not a balancing scheme
 )
+OPEN = Exposure()
+"""No TLS, and reflection: for a network where everybody may do everything."""
 
 
 class Server:
@@ -68,36 +72,65 @@ async def serving(
     service_names: Sequence[str],
     grace_s: float = 30.0,
     reader_patience_s: float = 60.0,
+    exposure: Exposure = OPEN,
+    enter: Enter | None = None,
 ) -> AsyncIterator[Server]:
     """Serve inside the block; port 0 asks for a free one.
 
     Health is NOT_SERVING until `Server.welcome`, liveness is SERVING at once. On leaving,
     health turns NOT_SERVING first, then calls in flight get `grace_s` seconds to finish. A stream
-    whose client takes no message for `reader_patience_s` is cancelled.
-    Raises `OSError` if the address cannot be bound.
+    whose client takes no message for `reader_patience_s` is cancelled. With `enter`, calls must be
+    let in.
+    Raises `OSError` if an address cannot be bound, and `TlsError` if a TLS file is not in order.
     """
-    server = grpc.aio.server(interceptors=[CallInterceptor(reader_patience_s)], options=SERVER_OPTIONS)
+    server = grpc.aio.server(
+        interceptors=[CallInterceptor(reader_patience_s, enter)], options=SERVER_OPTIONS
+    )
     register(server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection(
-        (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-    )
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError as error:  # what grpc raises if the address is taken or malformed
-        raise OSError(f"cannot listen on {address}: {error}") from None
+    if exposure.reflection:
+        reflection.enable_server_reflection(
+            (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+        )
+    port = _listen(server, address, exposure.server_tls)
     started = Server(port, service_names, health_servicer)
     await started.refuse()
     await health_servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
-    await server.start()
-    logger.info("listening on port %d, loading", port)
+    async with AsyncExitStack() as probes:
+        if exposure.health_address is not None:
+            await probes.enter_async_context(_health_alone(exposure.health_address, health_servicer))
+        await server.start()
+        logger.info("listening on port %d%s, loading", port, " with TLS" if exposure.server_tls else "")
+        try:
+            yield started
+        finally:
+            await started.refuse()
+            await server.stop(grace_s)
+            logger.info("stopped")
+
+
+def _listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
+    credentials = None if tls is None else server_credentials(tls)
     try:
-        yield started
+        if credentials is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:  # what grpc raises if the address is taken or malformed
+        raise OSError(f"cannot listen on {address}: {error}") from None
+
+
+@asynccontextmanager
+async def _health_alone(address: str, servicer: health.aio.HealthServicer) -> AsyncIterator[None]:
+    """Answer health at a second address, and nothing else."""
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    _listen(server, address, tls=None)
+    await server.start()
+    try:
+        yield
     finally:
-        await started.refuse()
-        await server.stop(grace_s)
-        logger.info("stopped")
+        await server.stop(None)
 
 
 async def until_signalled() -> None:

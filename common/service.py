@@ -6,10 +6,16 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
+from prometheus_client import Gauge
+
+from acestep import __version__
+from common import tracing
 from common.settings import SettingsError, load
 from common.telemetry import LogFormat, configure_logging, serve_metrics
 
 logger = logging.getLogger(__name__)
+
+BUILD = Gauge("acestep_build_info", "1; the labels say what runs.", ["service", "version"])
 
 
 class ServiceSettings(Protocol):
@@ -23,6 +29,10 @@ class ServiceSettings(Protocol):
     def log_format(self) -> LogFormat: ...
     @property
     def log_level(self) -> str: ...
+    @property
+    def otlp_endpoint(self) -> str | None: ...
+    @property
+    def trace_ratio(self) -> float: ...
 
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -40,6 +50,10 @@ def run(settings_type: type[S], prefix: str, main: Callable[[S], Coroutine[Any, 
     except (SettingsError, ValueError) as error:
         sys.exit(str(error))
     try:
+        service = prefix.lower().replace("_", "-")
+        BUILD.labels(service, __version__).set(1)
+        if settings.otlp_endpoint is not None:
+            tracing.begin(service, __version__, settings.otlp_endpoint, settings.trace_ratio)
         serve_metrics(settings.metrics_host, settings.metrics_port)
         asyncio.run(main(settings))
     except (OSError, ValueError, RuntimeError) as error:

@@ -15,6 +15,7 @@ DOMAIN = "acestep"
 
 CODES = {
     Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    Kind.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
     Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Kind.PRECONDITION: grpc.StatusCode.FAILED_PRECONDITION,
     Kind.EXISTS: grpc.StatusCode.ALREADY_EXISTS,
@@ -29,7 +30,7 @@ KINDS = {code: kind for kind, code in CODES.items()}
 
 
 def to_status(error: AceError) -> Any:
-    """The gRPC status of `error`, with `ErrorInfo` and, where they apply, `BadRequest` and `RetryInfo`."""
+    """The gRPC status of `error`, with all the details of `google.rpc` that apply."""
     details: list[Message] = [
         error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.facts)
     ]
@@ -48,6 +49,11 @@ def to_status(error: AceError) -> Any:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(round(error.retry_after_s * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    if error.quota is not None:
+        violation = error_details_pb2.QuotaFailure.Violation(
+            subject=error.quota.subject, description=error.quota.limit
+        )
+        details.append(error_details_pb2.QuotaFailure(violations=[violation]))
     packed = [any_pb2.Any() for _ in details]
     for box, detail in zip(packed, details, strict=True):
         box.Pack(detail)
@@ -68,5 +74,6 @@ def from_rpc_error(failed: grpc.aio.AioRpcError) -> AceError:
         error.message,
         violations=tuple(Violation(item.field, item.rule, item.value) for item in error.violations),
         retry_after_s=error.retry_after_s,
+        quota=None,
         **error.facts,
     )

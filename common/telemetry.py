@@ -9,6 +9,9 @@ from enum import Enum
 
 from prometheus_client import Gauge, Histogram, start_http_server
 
+from common import tracing
+from common.tenant import TENANT
+
 REQUEST_ID_HEADER = "x-request-id"
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the request that the current task works for; every log line carries it."""
@@ -37,6 +40,10 @@ class _JsonFormatter(logging.Formatter):
         }
         if request_id := REQUEST_ID.get():
             line["request_id"] = request_id
+        if tenant := TENANT.get():
+            line["tenant"] = tenant
+        if trace := tracing.trace_id():
+            line["trace_id"] = trace
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

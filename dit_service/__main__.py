@@ -17,13 +17,15 @@ SERVICE_NAME = dit_pb2.DESCRIPTOR.services_by_name["DitService"].full_name
 
 
 async def main(settings: Settings) -> None:
-    slot, lane = Slot[Engine]("the DiT service"), Lane(settings.max_queued)
+    slot = Slot[Engine]("the DiT service")
+    lane = Lane(settings.max_queued, settings.songs_at_once)
     limits = Limits(settings.max_queued, settings.max_calls, settings.max_upload_bytes)
     async with serving(
         settings.address,
         lambda server: dit_grpc.add_DitServiceServicer_to_server(DitServicer(slot, lane, limits), server),
         [SERVICE_NAME],
         settings.grace_s,
+        exposure=settings,
     ) as server:
         stop = asyncio.create_task(until_signalled())
         loading = asyncio.create_task(
@@ -32,7 +34,9 @@ async def main(settings: Settings) -> None:
                 settings.models,
                 settings.loaded_models,
                 settings.device.value,
-                settings.threads,
+                threads=settings.threads,
+                song_memory=settings.max_song_memory,
+                model_memory=settings.max_model_memory,
             )
         )
         await asyncio.wait({stop, loading}, return_when=asyncio.FIRST_COMPLETED)

@@ -65,22 +65,33 @@ def lay_out(source_samples: int, regions: Sequence[Region]) -> Canvas:
     )
 
 
-def soft_mask(length: int, spans: Sequence[slice], ramp: int) -> npt.NDArray[np.float32]:
-    """`[length]`: 1 inside `spans`, 0 outside, with straight ramps of up to `ramp` outside each edge."""
-    mask = np.zeros(length, np.float32)
+def soft_mask(
+    length: int, spans: Sequence[slice], ramp: int, window: slice | None = None
+) -> npt.NDArray[np.float32]:
+    """`[length]`: 1 inside `spans`, 0 outside, with straight ramps of up to `ramp` outside each edge.
+
+    With a `window`, only the part of it in there is made.
+    """
+    window = window or slice(0, length)
+    mask = np.zeros(window.stop - window.start, np.float32)
     for span in spans:
-        before = mask[max(0, span.start - ramp) : span.start]
-        after = mask[span.stop : span.stop + ramp]
-        np.maximum(before, _rising(len(before)), out=before)
-        np.maximum(after, _rising(len(after))[::-1], out=after)
-    for span in spans:
-        mask[span] = 1
+        start, stop = min(span.start, length), min(span.stop, length)
+        before, after = start - max(0, span.start - ramp), min(stop + ramp, length) - stop
+        rise, fall = _rising(before), _rising(after)[::-1]
+        for first, values in ((start - before, rise), (start, np.ones(stop - start)), (stop, fall)):
+            _lift(mask, first - window.start, values)
     return mask
+
+
+def _lift(mask: npt.NDArray[np.float32], first: int, values: npt.NDArray[np.floating]) -> None:
+    """Raise `mask` to `values` from `first` on, as far as they lie in it."""
+    part = mask[max(0, first) : max(0, first + len(values))]
+    np.maximum(part, values[max(0, -first) :][: len(part)], out=part)
 
 
 def _rising(count: int) -> npt.NDArray[np.float32]:
     """`count` values between 0 and 1, neither included."""
-    return np.linspace(0, 1, count + 2, dtype=np.float32)[1:-1]
+    return np.linspace(0, 1, max(0, count) + 2, dtype=np.float32)[1:-1]
 
 
 def _samples(seconds: float) -> int:

@@ -13,8 +13,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
 SILENCE_FILE = "silence_latent.pt"
 
 # From the names that diffusers' modules give their tensors to the published ones.
@@ -38,13 +36,14 @@ class CheckpointError(ValueError):
 class Config:
     """The values of a `config.json`. Every one that is asked for must be there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, values: dict[str, Any] | None = None) -> None:
+        """Read the file in `folder`, unless its `values` were put together from several."""
         self._path = folder / "config.json"
-        self._values = json.loads(_existing(self._path).read_text())
+        self.values = json.loads(_existing(self._path).read_text()) if values is None else values
 
     def __getitem__(self, key: str) -> Any:
         try:
-            return self._values[key]
+            return self.values[key]
         except KeyError:
             raise CheckpointError(f"{self._path} has no {key!r}") from None
 
@@ -54,23 +53,23 @@ class Config:
     def encoder(self, key: str) -> Any:
         """A width of the encoders; where they have none of their own, it is the transformer's."""
         prefixed = f"encoder_{key}"
-        return self._values[prefixed] if self._values.get(prefixed) is not None else self[key]
+        return self.values[prefixed] if self.values.get(prefixed) is not None else self[key]
 
     @property
     def has_own_encoder_width(self) -> bool:
-        return self._values.get("encoder_hidden_size") is not None
+        return self.values.get("encoder_hidden_size") is not None
 
 
-def read_tensors(folder: Path) -> dict[str, Tensor]:
+def read_tensors(folder: Path, stem: str = "model") -> dict[str, Tensor]:
     """All tensors of a checkpoint, from one file or from several with an index.
 
     Raises `CheckpointError` if a file is missing or damaged.
     """
-    single, index = folder / SINGLE_FILE, folder / INDEX_FILE
+    single, index = folder / f"{stem}.safetensors", folder / f"{stem}.safetensors.index.json"
     if single.is_file():
         return read_file(single)
     if not index.is_file():
-        raise CheckpointError(f"{folder} has neither {SINGLE_FILE} nor {INDEX_FILE}")
+        raise CheckpointError(f"{folder} has neither {single.name} nor {index.name}")
     tensors: dict[str, Tensor] = {}
     for name in sorted(set(json.loads(index.read_text())["weight_map"].values())):
         tensors |= read_file(folder / name)

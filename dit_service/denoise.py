@@ -1,7 +1,7 @@
 """Turn noise into latents of music, step by step."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -10,7 +10,10 @@ from torch import Tensor
 from dit_service import flow, guidance
 from dit_service.conditions import Conditions
 from dit_service.engine import Diffusion, InferMethod
+from dit_service.network.block import Heard
+from dit_service.network.transformer import Row
 from dit_service.networks import DitNetworks
+from dit_service.passes import Pass
 from dit_service.repaint import Surroundings
 
 
@@ -42,15 +45,16 @@ def route(times: tuple[float, ...], conditions: Conditions, afterwards: Conditio
 
 def denoise(
     networks: DitNetworks, route: Route, diffusion: Diffusion, noise: Tensor, fresh: Callable[[], Tensor]
-) -> Iterator[Tensor]:
-    """Yield the latents `[1, frames, channels]` float32 after each step; the last are music.
+) -> Iterator[Pass | Tensor]:
+    """For each step, yield the pass that it needs, then the latents after it; the last are music.
 
-    `noise` has that shape, on the device; `fresh` draws more of it, for SDE steps to add.
+    Latents are `[1, frames, channels]` float32. `noise` has that shape, on the device; `fresh`
+    draws more of it, for SDE steps to add.
     """
-    velocity = Velocity(networks, diffusion)
+    velocity = Velocity(networks, route, diffusion)
     latents = noise
     for step, (now, later) in enumerate(pairwise(route.times)):
-        towards = velocity(latents, now, route.at(step))
+        towards = yield from velocity(latents, step)
         if diffusion.infer_method is InferMethod.SDE and later > 0:
             latents = flow.sde_step(latents, towards, now, later, fresh())
         else:
@@ -62,41 +66,43 @@ def denoise(
 
 
 class Velocity:
-    """The model's velocity, guided where the diffusion asks for it."""
+    """The model's velocity along a route, guided where the diffusion asks for it."""
 
-    def __init__(self, networks: DitNetworks, diffusion: Diffusion) -> None:
-        self._networks = networks
+    def __init__(self, networks: DitNetworks, route: Route, diffusion: Diffusion) -> None:
+        self._transformer = networks.transformer
+        self._route = route
         self._diffusion = diffusion
         self._projected = guidance.ProjectedGuidance(diffusion.guidance_scale)
+        self._moments = networks.transformer.moments(route.times[:-1])
+        self._heard: tuple[Conditions, Heard] | None = None
 
-    def __call__(self, latents: Tensor, t: float, conditions: Conditions) -> Tensor:
-        diffusion = self._diffusion
+    def __call__(self, latents: Tensor, step: int) -> Generator[Pass, None, Tensor]:
+        """Yield the pass that is needed, and return the velocity `[1, frames, channels]`."""
+        diffusion, t = self._diffusion, self._route.times[step]
+        asked = self._row(latents, step)
         if diffusion.guidance_scale <= 1 or not guidance.applies(
             t, diffusion.cfg_interval_start, diffusion.cfg_interval_end
         ):
-            return predict(self._networks, latents, t, conditions.sequence, conditions.context)
-        unasked = self._networks.conditioner.null_condition_emb.expand_as(conditions.sequence)
-        both = predict(
-            self._networks,
-            latents.expand(2, -1, -1),
-            t,
-            torch.cat([conditions.sequence, unasked]),
-            conditions.context.expand(2, -1, -1),
-        )
+            (velocity,) = yield from self._passed(asked)
+            return velocity
+        towards, unasked = yield from self._passed(asked, replace(asked, heard=None))
         if diffusion.use_adg:
-            return guidance.dual_guidance(latents, both[:1], both[1:], t, diffusion.guidance_scale)
-        return self._projected(both[:1], both[1:])
+            return guidance.dual_guidance(latents, towards, unasked, t, diffusion.guidance_scale)
+        return self._projected(towards, unasked)
 
+    def _passed(self, *rows: Row) -> Generator[Pass, None, list[Tensor]]:
+        due = Pass(self._transformer, rows)
+        yield due
+        return due.velocities()
 
-def predict(networks: DitNetworks, latents: Tensor, t: float, sequence: Tensor, context: Tensor) -> Tensor:
-    """One pass of the transformer: velocity `[batch, frames, channels]` float32 at time `t`."""
-    times = torch.full((len(latents),), t, device=latents.device).to(networks.dtype)
-    velocity: Tensor = networks.transformer(
-        hidden_states=latents.to(networks.dtype),
-        timestep=times,
-        timestep_r=times,
-        encoder_hidden_states=sequence,
-        context_latents=context,
-        return_dict=False,
-    )[0]
-    return velocity.float()
+    def _row(self, latents: Tensor, step: int) -> Row:
+        conditions = self._route.at(step)
+        frames = torch.cat([conditions.context[0], latents[0].to(conditions.context.dtype)], dim=-1)
+        return Row(frames, self._moments[step], self._hears(conditions))
+
+    def _hears(self, conditions: Conditions) -> Heard:
+        """Computed once for all steps that the same conditions steer."""
+        if self._heard is None or self._heard[0] is not conditions:
+            self._heard = None  # before the next takes its memory
+            self._heard = conditions, self._transformer.heard(conditions.sequence[0])
+        return self._heard[1]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from common.music import SAMPLE_RATE_HZ
 from common.revision import Revision
 from dit_service.canvas import SAMPLES_PER_FRAME, Canvas, Region, lay_out
+from dit_service.due import Due
 
 Waveform = npt.NDArray[np.float32]
 """Audio as `[samples, 2]` float32 at `SAMPLE_RATE_HZ`."""
@@ -66,10 +67,27 @@ class SourceSound:
     def sample_count(self) -> int:
         return len(self.waveform)
 
-    def on(self, canvas: Canvas) -> Waveform:
-        """With silence around it, `[canvas.sample_count, 2]`."""
-        tail = canvas.sample_count - canvas.lead_samples - len(self.waveform)
-        return np.pad(self.waveform, ((canvas.lead_samples, tail), (0, 0)))
+    def on(self, canvas: Canvas) -> "LaidSound":
+        return LaidSound(self.waveform, canvas.lead_samples, canvas.sample_count)
+
+
+@dataclass(frozen=True, slots=True)
+class LaidSound:
+    """Sound with silence around it, which takes no memory. Sliced, it gives its samples."""
+
+    waveform: Waveform
+    lead_samples: int
+    sample_count: int
+
+    def __len__(self) -> int:
+        return self.sample_count
+
+    def __getitem__(self, window: slice) -> Waveform:
+        first, last, _ = window.indices(self.sample_count)
+        start, stop = (min(max(at - self.lead_samples, 0), len(self.waveform)) for at in (first, last))
+        before = min(max(self.lead_samples - first, 0), last - first)
+        after = last - first - before - (stop - start)
+        return np.pad(self.waveform[start:stop], ((before, after), (0, 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +139,7 @@ class RenderJob:
     seed: int
     diffusion: Diffusion
     reference: Waveform | None = field(default=None, compare=False)
-    """Sound whose timbre the song takes."""
+    """Sound whose timbre the song takes: an excerpt, as `reference` makes it."""
     tracks: tuple[str, ...] = ()
     """Names of tracks, as the model knows them."""
     regions: tuple[Region, ...] = ()
@@ -153,6 +171,14 @@ class Progress:
     phase: Phase
     step_count: int
     total_step_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Sound as it is decoded: a part of the song to come, which shares its memory."""
+
+    first_sample: int
+    waveform: Waveform
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +234,15 @@ class Engine(Protocol):
         """What of the job's texts is too long for the model to read, in words. Needs no device."""
         ...
 
-    def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
-        """One `Progress` per step of each phase, then one `Song`."""
+    def share(self, job: RenderJob) -> float:
+        """How much of the memory for songs a render takes, up to 1. Raises `AceError` (OVERLOADED)."""
+        ...
+
+    def render(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
+        """One `Progress` per step of each phase, then one `Song`.
+
+        Steps of diffusion are first `Due`; those of decoding follow their `Piece`.
+        """
         ...
 
     def encode(
@@ -220,6 +253,6 @@ class Engine(Protocol):
 
     def decode(
         self, source: Latents | tuple[int, ...], model: str
-    ) -> Generator[Progress | Song, None, None]:
-        """Decode latents, or the codes of `model`: one `Progress` per tile, then one `Song`."""
+    ) -> Generator[Progress | Piece | Song, None, None]:
+        """Decode latents, or the codes of `model`: a `Piece` and a `Progress` per tile, then a `Song`."""
         ...

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderOobleck
-from diffusers.models.transformers.ace_step_transformer import AceStepTransformer1DModel
 from diffusers.pipelines.ace_step.modeling_ace_step import (
     AceStepAudioTokenDetokenizer,
     AceStepAudioTokenizer,
@@ -20,8 +19,10 @@ from diffusers.pipelines.ace_step.modeling_ace_step import (
 from torch import Tensor, nn
 
 from common.revision import Revision, of_checkpoint
-from dit_service import checkpoint
+from dit_service import checkpoint, layout
 from dit_service.checkpoint import CheckpointError, Config
+from dit_service.network import sizes, weights
+from dit_service.network.transformer import DiffusionTransformer
 
 SHARED_KEYS = (
     "head_dim",
@@ -39,7 +40,7 @@ class DitNetworks:
 
     revision: Revision
     is_turbo: bool
-    transformer: Any
+    transformer: DiffusionTransformer
     """Predicts the velocity of latents."""
     conditioner: Any
     """Turns text, lyrics and timbre into what the transformer attends to."""
@@ -112,12 +113,14 @@ def load_vae(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
 
 
 def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetworks:
-    config = Config(folder)
-    silence = checkpoint.read_silence(folder)
-    tensors = checkpoint.read_tensors(folder)
+    stored = layout.read(folder)
+    config, tensors, silence = stored.config, stored.tensors, stored.silence
     tensors["encoder.silence_latent"] = silence  # the condition encoder keeps it as a buffer
+    transformer_sizes = sizes.sizes(config)
+    weights.join(tensors, transformer_sizes)
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-        transformer, conditioner, tokenizer, detokenizer = modules(config)
+        transformer = DiffusionTransformer(transformer_sizes)
+        conditioner, tokenizer, detokenizer = encoders(config)
     # Its tables are in no file: they must be made where memory is real.
     tokenizer.quantizer = type(tokenizer.quantizer)(
         config["fsq_dim"], config["fsq_input_levels"], config["fsq_input_num_quantizers"]
@@ -130,11 +133,15 @@ def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetw
     if config.has_own_encoder_width:
         timbre = conditioner.timbre_encoder
         timbre.embed_tokens = SpecialTokenFirst(timbre.embed_tokens, timbre.special_token)
+    _ready(transformer, device, dtype)
+    _ready(conditioner, device, dtype)
+    with torch.inference_mode():
+        transformer.know_null(conditioner.null_condition_emb[0])
     return DitNetworks(
         revision=of_checkpoint(folder),
         is_turbo=config["is_turbo"],
-        transformer=_ready(transformer, device, dtype),
-        conditioner=_ready(conditioner, device, dtype),
+        transformer=transformer,
+        conditioner=conditioner,
         tokenizer=_ready(tokenizer, device, dtype),
         detokenizer=_ready(detokenizer, device, dtype),
         silence=silence.to(device, torch.float32),
@@ -143,10 +150,9 @@ def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetw
     )
 
 
-def modules(config: Config) -> tuple[Any, Any, Any, Any]:
-    """Transformer, condition encoder, tokenizer and detokenizer of a configuration, not yet filled."""
+def encoders(config: Config) -> tuple[Any, Any, Any]:
+    """Condition encoder, audio tokenizer and detokenizer of a configuration, not yet filled."""
     return (
-        AceStepTransformer1DModel(**_transformer_sizes(config)),
         AceStepConditionEncoder(**_conditioner_sizes(config)),
         AceStepAudioTokenizer(**_tokenizer_sizes(config)),
         AceStepAudioTokenDetokenizer(**_detokenizer_sizes(config)),
@@ -162,21 +168,6 @@ def _code_count(config: Config) -> int:
     if config["fsq_input_num_quantizers"] != 1:
         raise CheckpointError("fsq_input_num_quantizers must be 1: a code is one number")
     return math.prod(config["fsq_input_levels"])
-
-
-def _transformer_sizes(config: Config) -> dict[str, Any]:
-    return config.pick(
-        *SHARED_KEYS,
-        "hidden_size",
-        "intermediate_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "num_key_value_heads",
-        "in_channels",
-        "audio_acoustic_hidden_dim",
-        "patch_size",
-        "layer_types",
-    ) | {"encoder_hidden_size": config.encoder("hidden_size")}
 
 
 def _encoder_sizes(config: Config) -> dict[str, Any]:

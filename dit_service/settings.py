@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from common.exposure import Exposure
 from common.telemetry import LogFormat
 
 
@@ -13,7 +14,7 @@ class Device(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Exposure):
     models: Path
     """Folder that holds the checkpoints' folders. Required."""
 
@@ -35,6 +36,18 @@ class Settings:
     threads: int = 0
     """CPU threads that networks use; 0 leaves the choice to torch."""
 
+    max_batch: int = 0
+    """Songs that are rendered at once, their steps together. 0 is 16 on a GPU and 1 on a CPU, where
+    that gains little and makes every song of a batch as late as the last."""
+
+    max_song_memory: int = 0
+    """Bytes of device memory for songs; more wait. 0 is what is free on a GPU once the models are
+    loaded, and no limit on a CPU."""
+
+    max_model_memory: int = 0
+    """Bytes that the loaded models may take together; more are refused at the start, before any is
+    read. 0 is what is free on a GPU, and no limit on a CPU."""
+
     max_queued: int = 64
     """Jobs that may wait for the device; more are refused."""
 
@@ -54,6 +67,10 @@ class Settings:
     grace_s: float = 30.0
     """Seconds that calls get to finish when the service is told to stop."""
 
+    @property
+    def songs_at_once(self) -> int:
+        return self.max_batch or (1 if self.device is Device.CPU else 16)
+
     def __post_init__(self) -> None:
         if not self.loaded_models:
             raise ValueError("loaded_models is empty; name at least one model")
@@ -62,6 +79,9 @@ class Settings:
         for name, least in (
             ("threads", 0),
             ("metrics_port", 0),
+            ("max_batch", 0),
+            ("max_song_memory", 0),
+            ("max_model_memory", 0),
             ("max_queued", 0),
             ("max_calls", 1),
             ("max_upload_bytes", 1),

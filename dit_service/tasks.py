@@ -48,6 +48,7 @@ def refuse_others(task: Task, card: ModelCard, models: Sequence[ModelCard]) -> N
         "TASK_NEEDS_OTHER_MODEL",
         f"{card.revision.name} is a turbo model and cannot do {task.value};"
         f" {f'use {able}' if able else 'load a base or sft model'}",
+        field="task",
         task=task.value,
         models=able,
     )

@@ -26,11 +26,17 @@ class TextEncoder:
     network: Any
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> "TextEncoder":
-        """Raises `CheckpointError` if a file or a tensor is missing, left over or misshapen."""
-        for name in ("config.json", "model.safetensors", "tokenizer.json"):
-            if not (folder / name).is_file():
-                raise CheckpointError(f"{folder / name} is missing")
+    def load(
+        cls, folder: Path, device: torch.device, dtype: torch.dtype, tokenizer: Path | None = None
+    ) -> "TextEncoder":
+        """Read it from `folder`, where its `tokenizer` lies too if no other place is told.
+
+        Raises `CheckpointError` if a file or a tensor is missing, left over or misshapen.
+        """
+        vocabulary = (tokenizer or folder) / "tokenizer.json"
+        for path in (folder / "config.json", folder / "model.safetensors", vocabulary):
+            if not path.is_file():
+                raise CheckpointError(f"{path} is missing")
         disable_progress_bar()  # it would be drawn into the log
         network, report = Qwen3Model.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True
@@ -38,10 +44,10 @@ class TextEncoder:
         for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
             if names := report[problem]:
                 raise CheckpointError(f"{folder.name}: {problem.replace('_', ' ')}: {sorted(names)[0]}")
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        return cls(of_checkpoint(folder), tokenizer, network.to(device).eval().requires_grad_(False))
+        texts = Tokenizer.from_file(str(vocabulary))
+        texts.no_truncation()
+        texts.no_padding()
+        return cls(of_checkpoint(folder), texts, network.to(device).eval().requires_grad_(False))
 
     def excess(self, text: str, max_tokens: int) -> int:
         """How many tokens of `text` are too many."""

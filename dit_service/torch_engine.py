@@ -13,21 +13,27 @@ from torch import Tensor
 
 from common.errors import AceError, Kind
 from common.revision import Revision, of_checkpoint
-from dit_service import conditions, flow, metrics, prompt
+from dit_service import conditions, flow, layout, memory, metrics, prompt
+from dit_service.canvas import lay_out
 from dit_service.denoise import Route, denoise
+from dit_service.due import Due
 from dit_service.engine import (
     Encoding,
+    LaidSound,
     Latents,
     ModelCard,
     Phase,
+    Piece,
     Progress,
     RenderJob,
     Song,
     SourceSound,
     Waveform,
 )
+from dit_service.model_memory import needed_bytes, refuse_unless_they_fit
+from dit_service.network.transformer import DiffusionTransformer
 from dit_service.networks import DitNetworks, load_dit, load_vae
-from dit_service.reference import excerpt
+from dit_service.passes import Pass
 from dit_service.steering import Steering, working_frames
 from dit_service.text_encoder import MAX_LYRIC_TOKENS, MAX_TEXT_TOKENS, TextEncoder
 from dit_service.vae import Vae
@@ -35,9 +41,6 @@ from dit_service.vae import Vae
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-TEXT_ENCODER = "Qwen3-Embedding-0.6B"
-VAE = "vae"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +54,51 @@ class Loaded:
 
 class TorchEngine:
     def __init__(
-        self, models: dict[str, Loaded], text_encoder: TextEncoder, vae: Vae, device: torch.device
+        self,
+        models: dict[str, Loaded],
+        text_encoder: TextEncoder,
+        vae: Vae,
+        device: torch.device,
+        song_memory: int | None = None,
     ) -> None:
+        """`song_memory` are bytes for all songs at once; `None` is no limit."""
         self._models = models
         self._text_encoder = text_encoder
         self.codec = vae
         self._device = device
+        self._song_memory = song_memory
+        if device.type == "cuda":
+            metrics.MEMORY_BYTES.set_function(lambda: torch.cuda.memory_allocated(device))
 
     @classmethod
     def load(
-        cls, folder: Path, names: tuple[str, ...], device_name: str, threads: int = 0
+        cls,
+        folder: Path,
+        names: tuple[str, ...],
+        device_name: str,
+        threads: int = 0,
+        song_memory: int = 0,
+        model_memory: int = 0,
     ) -> "TorchEngine":
         """Read `names` and what they share from `folder`; the first is the default model.
 
         Networks compute in bfloat16 on a GPU and in float32 on a CPU; `threads` of 0 leaves
-        torch its own number of CPU threads. Raises `CheckpointError`
-        if a checkpoint is missing or not whole, `RuntimeError` if the device does not exist.
+        torch its own number of CPU threads, and a memory of 0 all of a GPU that is free. Raises
+        `CheckpointError` if a checkpoint is missing or not whole, or if they do not fit into
+        `model_memory` together, `RuntimeError` if the device does not exist.
         """
         if threads:
             torch.set_num_threads(threads)
         device = torch.device(device_name)
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-        text_encoder = TextEncoder.load(folder / TEXT_ENCODER, device, dtype)
-        vae = Vae(of_checkpoint(folder / VAE), load_vae(folder / VAE, device, dtype))
+        if available := model_memory or _free(device):
+            needed = needed_bytes(folder, names, dtype.itemsize)
+            refuse_unless_they_fit(needed, available)
+        common = layout.shared(folder, names[0])
+        text_encoder = TextEncoder.load(common.text_encoder, device, dtype, common.tokenizer)
+        vae = Vae(of_checkpoint(common.vae), load_vae(common.vae, device, dtype))
         models = {name: prepared(load_dit(folder / name, device, dtype)) for name in names}
-        return cls(models, text_encoder, vae, device)
+        return cls(models, text_encoder, vae, device, song_memory or _free_for_songs(vae, device, dtype))
 
     @property
     def models(self) -> tuple[ModelCard, ...]:
@@ -108,8 +131,18 @@ class TorchEngine:
             if excess
         )
 
+    def transformer(self, model: str) -> DiffusionTransformer:
+        return self._models[model].networks.transformer
+
+    def share(self, job: RenderJob) -> float:
+        if self._song_memory is None:
+            return 0.0
+        transformer = self.transformer(job.model)
+        needed = memory.song_bytes(job, transformer.sizes, transformer.dtype.itemsize)
+        return memory.share(needed, self._song_memory)
+
     @torch.inference_mode()
-    def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+    def render(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
         yield from self._surviving(self._rendered(job))
 
     @torch.inference_mode()
@@ -121,10 +154,10 @@ class TorchEngine:
     @torch.inference_mode()
     def decode(
         self, source: Latents | tuple[int, ...], model: str
-    ) -> Generator[Progress | Song, None, None]:
+    ) -> Generator[Progress | Piece | Song, None, None]:
         yield from self._surviving(self._decoded(source, model))
 
-    def _rendered(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+    def _rendered(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
         watch = _Stopwatch(self._device)
         model = self._models[job.model]
         source = yield from self._source(model.networks, job)
@@ -139,7 +172,8 @@ class TorchEngine:
     def _encoding(
         self, waveform: Waveform, tokenizing_model: str | None
     ) -> Generator[Progress | Encoding, None, None]:
-        latents = yield from self._encoded(waveform)
+        source = SourceSound(waveform)
+        latents = yield from self._encoded(source.on(lay_out(source.sample_count, ())))
         codes: list[int] = []
         if tokenizing_model is not None:
             codes = conditions.encode_codes(self._models[tokenizing_model].networks, latents)
@@ -147,7 +181,7 @@ class TorchEngine:
 
     def _decoded(
         self, source: Latents | tuple[int, ...], model: str
-    ) -> Generator[Progress | Song, None, None]:
+    ) -> Generator[Progress | Piece | Song, None, None]:
         watch = _Stopwatch(self._device)
         if isinstance(source, tuple):
             latents = conditions.decode_codes(self._models[model].networks, source)
@@ -174,46 +208,47 @@ class TorchEngine:
     def _timbre(self, model: Loaded, reference: Waveform | None) -> Tensor:
         if reference is None:
             return model.silent_timbre
-        sound = torch.from_numpy(excerpt(reference)).to(self._device)
-        return conditions.timbre(model.networks, torch.cat(list(self.codec.encode(sound)), dim=1))
+        heard = torch.cat(list(self.codec.encode(reference)), dim=1)
+        return conditions.timbre(model.networks, heard)
 
     def _denoised(
         self, networks: DitNetworks, path: Route, job: RenderJob, watch: "_Stopwatch"
-    ) -> Generator[Progress, None, Tensor]:
+    ) -> Generator[Progress | Due, None, Tensor]:
         generator = torch.Generator().manual_seed(job.seed)
         frames, channels = working_frames(job), self.latent_channels
 
         def draw() -> Tensor:
             return flow.noise(frames, channels, generator).to(self._device)
 
-        latents = draw()
-        steps = denoise(networks, path, job.diffusion, latents, draw)
-        for done in range(1, path.step_count + 1):
-            latents = next(steps)
+        latents, done = draw(), 0
+        for event in denoise(networks, path, job.diffusion, latents, draw):
+            if isinstance(event, Pass):
+                yield event
+                continue
+            latents, done = event, done + 1
             watch.lap(Phase.DIFFUSION)
             yield Progress(Phase.DIFFUSION, done, path.step_count)
         return latents
 
-    def _song(self, latents: Tensor, watch: "_Stopwatch") -> Generator[Progress | Song, None, None]:
+    def _song(self, latents: Tensor, watch: "_Stopwatch") -> Generator[Progress | Piece | Song, None, None]:
         """Decode latents `[1, frames, channels]` tile by tile."""
         total = len(self.codec.decode_tiles(latents.shape[1]))
         waveform = np.empty((latents.shape[1] * self.codec.samples_per_frame, 2), np.float32)
         at = 0
         for done, piece in enumerate(self.codec.decode(latents), start=1):
-            waveform[at : at + len(piece)] = piece.numpy()
-            at += len(piece)
+            part = waveform[at : at + len(piece)]
+            part[:] = piece.numpy()
             watch.lap(Phase.DECODING)
+            yield Piece(at, part)
+            at += len(piece)
             yield Progress(Phase.DECODING, done, total)
         yield Song(waveform, latents[0].float().cpu().numpy(), watch.seconds)
 
-    def _encoded(self, waveform: Waveform, steps_to_follow: int = 0) -> Generator[Progress, None, Tensor]:
-        """Latents `[1, frames, channels]` of `waveform`; what is shorter than a frame is filled up."""
-        sound = torch.from_numpy(waveform)
-        if missing := max(0, self.codec.samples_per_frame - len(sound)):
-            sound = torch.nn.functional.pad(sound, (0, 0, 0, missing))
+    def _encoded(self, sound: LaidSound, steps_to_follow: int = 0) -> Generator[Progress, None, Tensor]:
+        """Latents `[1, frames, channels]` of `sound`, which has a frame at least."""
         total = len(self.codec.encode_tiles(len(sound))) + steps_to_follow
         pieces = []
-        for done, piece in enumerate(self.codec.encode(sound.to(self._device)), start=1):
+        for done, piece in enumerate(self.codec.encode(sound), start=1):
             pieces.append(piece)
             yield Progress(Phase.CONDITIONING, done, total)
         return torch.cat(pieces, dim=1)
@@ -250,6 +285,20 @@ class _Stopwatch:
         now = time.perf_counter()
         self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._since
         self._since = now
+
+
+def _free(device: torch.device) -> int | None:
+    """Bytes of a GPU."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
+def _free_for_songs(vae: Vae, device: torch.device, dtype: torch.dtype) -> int | None:
+    """What a GPU has free beside the loaded models and a tile of the codec; no limit on a CPU."""
+    if (free_bytes := _free(device)) is None:
+        return None
+    samples = max(vae.decode_tile_frames * vae.samples_per_frame, vae.encode_tile_samples)
+    free_bytes -= memory.tile_bytes(samples, vae.network.config.decoder_channels, dtype.itemsize)
+    return max(free_bytes, 1)
 
 
 @torch.inference_mode()

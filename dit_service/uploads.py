@@ -6,6 +6,7 @@ from acestep.dit.v1 import dit_service_pb2 as dit_pb2
 from acestep.music.v1 import music_pb2
 from common.errors import invalid
 from common.music import MAX_CHUNK_BYTES
+from dit_service.audio_in import GatheredFile
 
 Requests = AsyncIterator[dit_pb2.RenderRequest] | AsyncIterator[dit_pb2.EncodeAudioRequest]
 
@@ -30,13 +31,13 @@ async def first_header(
     raise invalid("header", "must be the first message", "another message or none")
 
 
-async def read_files(requests: Requests, fields: Sequence[str], max_bytes: int) -> list[bytes]:
+async def read_files(requests: Requests, fields: Sequence[str], max_bytes: int) -> list[GatheredFile]:
     """The files that the rest of the messages carry in `fields`, one after the other.
 
     The caller closes its side after the last. Raises `AceError` (INVALID) for any other message
     or order, a chunk above 1 MiB, a file of no bytes at all or of more than `max_bytes`.
     """
-    files = {field: bytearray() for field in fields}
+    files = {field: GatheredFile() for field in fields}  # read from where they were gathered
     expected = list(fields)
     async for request in requests:
         field = request.WhichOneof("message")
@@ -47,11 +48,12 @@ async def read_files(requests: Requests, fields: Sequence[str], max_bytes: int) 
         if len(chunk.data) > MAX_CHUNK_BYTES:
             rule = f"must have at most {MAX_CHUNK_BYTES} bytes in a message"
             raise invalid(f"{field}.data", rule, f"{len(chunk.data)} bytes", "CHUNK_TOO_LARGE")
-        if len(files[field]) + len(chunk.data) > max_bytes:
+        if files[field].tell() + len(chunk.data) > max_bytes:
             rule = f"must have at most {max_bytes} bytes in all"
             raise invalid(field, rule, f"more than {max_bytes} bytes", "FILE_TOO_LARGE")
-        files[field] += chunk.data
-    for field, data in files.items():
-        if not data:
+        files[field].write(chunk.data)
+    for field, file in files.items():
+        if not file.tell():
             raise invalid(field, "must be uploaded: it was announced or is required", "no bytes")
-    return [bytes(data) for data in files.values()]
+        file.seek(0)
+    return list(files.values())

@@ -5,7 +5,7 @@ Source: spec dit.md 4.1 and 4.3. The codec hears less far than one overlap.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +13,14 @@ from torch import Tensor
 from common.errors import AceError, Kind
 from common.music import SAMPLE_RATE_HZ
 from common.revision import Revision
+
+
+class Samples(Protocol):
+    """Sound that is read a window at a time, `[samples, 2]`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, window: slice, /) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,11 @@ class Vae:
         return int(self.network.config.decoder_input_channels)
 
     @property
+    def _device(self) -> torch.device:
+        device: torch.device = next(self.network.parameters()).device
+        return device
+
+    @property
     def _dtype(self) -> torch.dtype:
         dtype: torch.dtype = next(self.network.parameters()).dtype
         return dtype
@@ -80,7 +93,7 @@ class Vae:
     def encode_tiles(self, samples: int) -> list[Tile]:
         return tiles(samples, self.encode_tile_samples, self.encode_overlap_samples)
 
-    def encode(self, waveform: Tensor) -> Iterator[Tensor]:
+    def encode(self, waveform: Samples) -> Iterator[Tensor]:
         """Latents of `waveform` `[samples, 2]`, tile by tile: `[1, frames, channels]` float32.
 
         They are the posterior's mean, so that the same file always means the same latents.
@@ -88,7 +101,7 @@ class Vae:
         """
         hop = self.samples_per_frame
         for tile in self.encode_tiles(len(waveform)):
-            window = waveform[tile.window].T[None].to(self._dtype)
+            window = torch.as_tensor(waveform[tile.window]).T[None].to(self._device, self._dtype)
             mean, _ = self.network.encoder(window).chunk(2, dim=1)
             core_frames = (tile.core.stop - tile.core.start) // hop
             yield mean[:, :, tile.lead // hop :][:, :, :core_frames].transpose(1, 2).float()

@@ -21,8 +21,9 @@ from dit_service.engine import (
     Song,
     Waveform,
 )
-from dit_service.finish import Level
+from dit_service.finish import Finished
 from dit_service.lane import Begun, Waiting
+from dit_service.loudness import Loudness
 from dit_service.orders import RenderOrder
 from dit_service.tasks import offered
 
@@ -75,25 +76,53 @@ def progress(step: Progress) -> dit_pb2.RenderResponse:
 def audio(waveform: Waveform) -> Iterator[music_pb2.PcmChunk]:
     """Cut `[samples, 2]` into messages of 256 KiB; they are made as they are sent."""
     for start in range(0, len(waveform), SAMPLES_PER_CHUNK):
-        piece = waveform[start : start + SAMPLES_PER_CHUNK]
-        yield music_pb2.PcmChunk(
-            samples=piece.astype("<f4", copy=False).tobytes(),
-            sample_rate_hertz=SAMPLE_RATE_HZ,
-            channel_count=CHANNELS,
-        )
+        yield _pcm(waveform[start : start + SAMPLES_PER_CHUNK])
 
 
-def result(song: Song, level: Level, queue_s: float, return_latents: bool) -> dit_pb2.RenderResponse:
+def live_audio(part: Waveform, first_sample: int) -> dit_pb2.RenderResponse:
+    message = dit_pb2.RenderResponse.LiveAudio(first_sample=first_sample, chunk=_pcm(part))
+    return dit_pb2.RenderResponse(live_audio=message)
+
+
+def _pcm(part: Waveform) -> music_pb2.PcmChunk:
+    return music_pb2.PcmChunk(
+        samples=part.astype("<f4", copy=False).tobytes(),
+        sample_rate_hertz=SAMPLE_RATE_HZ,
+        channel_count=CHANNELS,
+    )
+
+
+def result(
+    song: Song, done: Finished, measured: Loudness, queue_s: float, return_latents: bool
+) -> dit_pb2.RenderResponse:
     timings = {phase.value: seconds for phase, seconds in song.seconds.items()}
     message = dit_pb2.RenderResponse.Result(
         duration_seconds=len(song.waveform) / SAMPLE_RATE_HZ,
         sample_count=len(song.waveform),
-        peak_before_normalization=level.peak,
-        silent=level.silent,
+        peak_before_normalization=done.before.peak,
+        silent=done.before.silent,
         latents=latents(song.latents) if return_latents else None,
         timings={"queue": queue_s} | timings,
+        live_gain=done.gain,
+        loudness=loudness(measured),
     )
     return dit_pb2.RenderResponse(result=message)
+
+
+def decoded(song: Song, done: Finished, measured: Loudness) -> dit_pb2.DecodeResponse:
+    message = dit_pb2.DecodeResponse.Result(
+        duration_seconds=len(song.waveform) / SAMPLE_RATE_HZ,
+        peak_before_normalization=done.before.peak,
+        silent=done.before.silent,
+        loudness=loudness(measured),
+    )
+    return dit_pb2.DecodeResponse(result=message)
+
+
+def loudness(measured: Loudness) -> music_pb2.Loudness:
+    return music_pb2.Loudness(
+        integrated_lufs=measured.integrated_lufs, true_peak_dbtp=measured.true_peak_dbtp
+    )
 
 
 def encoded(
@@ -107,13 +136,16 @@ def encoded(
     )
 
 
-def info(engine: Engine, max_queued: int, max_upload_bytes: int) -> dit_pb2.GetModelInfoResponse:
+def info(
+    engine: Engine, max_queued: int, max_upload_bytes: int, max_songs: int
+) -> dit_pb2.GetModelInfoResponse:
     return dit_pb2.GetModelInfoResponse(
         models=[model(card) for card in engine.models],
         vae=version(engine.vae),
         text_encoder=version(engine.text_encoder),
         max_queued_count=max_queued,
         max_upload_bytes=max_upload_bytes,
+        max_song_count=max_songs,
     )
 
 

@@ -1,26 +1,31 @@
 """Understand, create and format: one call to the language model, and its answer in our words."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
+from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
+from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from acestep.music.v1 import music_pb2
 from common.fields import FieldChecker
 from common.lm_sampling import check_sampling, with_defaults
 from common.music import INSTRUMENTAL_LYRICS, MAX_CAPTION_CHARACTERS, MAX_CODES, MAX_LYRICS_CHARACTERS
+from gateway.calls import forwarded
 from gateway.deadline import Deadline
 from gateway.generation import Workshop
-from gateway.stages import answer, closing_events, forwarded
+from gateway.pool import Lost, Waiting
+from gateway.stages import TEXT_WORK_S
 
 
 async def understand(
     workshop: Workshop, request: pb.UnderstandMusicRequest, deadline: Deadline
 ) -> AsyncIterator[pb.UnderstandMusicResponse]:
     """Describe codes, or an uploaded file by way of its codes. Raises `AceError`."""
-    code_count = (await workshop.stages.lm_info(request.lm_model)).code_count
+    code_count = workshop.stages.lm_info(request.lm_model).code_count
     check = FieldChecker()
     check_sampling(check, "sampling", request.sampling)
     if request.WhichOneof("source") is None:
@@ -38,10 +43,14 @@ async def understand(
     job = lm_pb.UnderstandRequest(
         audio_codes=codes, sampling=with_defaults(request.sampling, top_p=1.0), model=request.lm_model
     )
-    call = workshop.stages.lm.Understand(
-        job, timeout=deadline.within(workshop.settings.plan_timeout_s), metadata=forwarded()
-    )
-    async for event in _described(call, pb.UnderstandMusicResponse, timings):
+
+    def start(lm: lm_rpc.LmServiceStub) -> Any:
+        limit_s = deadline.within(workshop.settings.plan_timeout_s)
+        return lm.Understand(job, timeout=limit_s, metadata=forwarded())
+
+    async for event in _described(
+        workshop.stages.lm.events(start, TEXT_WORK_S), pb.UnderstandMusicResponse, timings
+    ):
         if event.HasField("result"):
             event.result.audio_codes.extend(codes)
         yield event
@@ -53,12 +62,11 @@ async def _codes_of(workshop: Workshop, audio_id: str, deadline: Deadline) -> li
         async for chunk in workshop.uploads.chunks(audio_id):
             yield dit_pb.EncodeAudioRequest(audio=chunk)
 
-    encoded = await answer(
-        "dit",
-        workshop.stages.dit.EncodeAudio(
-            requests(), timeout=deadline.within(workshop.settings.render_timeout_s), metadata=forwarded()
-        ),
-    )
+    def ask(dit: dit_rpc.DitServiceStub) -> Any:
+        limit_s = deadline.within(workshop.settings.render_timeout_s)
+        return dit.EncodeAudio(requests(), timeout=limit_s, metadata=forwarded())
+
+    encoded: dit_pb.EncodeAudioResponse = await workshop.stages.dit.answer(ask, TEXT_WORK_S)
     return list(encoded.audio_codes)
 
 
@@ -80,10 +88,14 @@ async def create(
     )
     if request.HasField("vocal_language"):
         job.vocal_language = request.vocal_language
-    call = workshop.stages.lm.CreateSample(
-        job, timeout=deadline.within(workshop.settings.plan_timeout_s), metadata=forwarded()
-    )
-    async for event in _described(call, pb.CreateSampleResponse, {}):
+
+    def start(lm: lm_rpc.LmServiceStub) -> Any:
+        limit_s = deadline.within(workshop.settings.plan_timeout_s)
+        return lm.CreateSample(job, timeout=limit_s, metadata=forwarded())
+
+    async for event in _described(
+        workshop.stages.lm.events(start, TEXT_WORK_S), pb.CreateSampleResponse, {}
+    ):
         if event.HasField("result"):
             event.result.description.instrumental |= request.instrumental
         yield event
@@ -106,10 +118,14 @@ async def reformat(
         sampling=with_defaults(request.sampling, top_p=1.0),
         model=request.lm_model,
     )
-    call = workshop.stages.lm.FormatSample(
-        job, timeout=deadline.within(workshop.settings.plan_timeout_s), metadata=forwarded()
-    )
-    async for event in _described(call, pb.FormatSampleResponse, {}):
+
+    def start(lm: lm_rpc.LmServiceStub) -> Any:
+        limit_s = deadline.within(workshop.settings.plan_timeout_s)
+        return lm.FormatSample(job, timeout=limit_s, metadata=forwarded())
+
+    async for event in _described(
+        workshop.stages.lm.events(start, TEXT_WORK_S), pb.FormatSampleResponse, {}
+    ):
         yield event
 
 
@@ -130,10 +146,17 @@ def _checked_metadata(check: FieldChecker, given: music_pb2.SongMetadata) -> mus
     return fixed
 
 
-async def _described(call: Any, response: Any, timings: dict[str, float]) -> AsyncIterator[Any]:
+async def _described(
+    told: AsyncGenerator[Any, None], response: Any, timings: dict[str, float]
+) -> AsyncIterator[Any]:
     """The events of a description, in the words of the method that was called."""
-    async with closing_events("lm", call) as events:
+    async with aclosing(told) as events:
         async for event in events:
+            if isinstance(event, Waiting):
+                yield response(queued=pb.Queued(stage=pb.STAGE_LM, status=event.status))
+                continue
+            if isinstance(event, Lost):
+                continue  # the fields that another replica writes are the same: the seed decides them
             kind = event.WhichOneof("event")
             if kind == "queued":
                 yield response(queued=pb.Queued(stage=pb.STAGE_LM, status=event.queued))

@@ -1,27 +1,33 @@
 """From a request to songs: the plan first, which they share, then every song on its own."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from acestep import __version__
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
+from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
+from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Violation
-from common.music import CHANNELS, CHUNK_BYTES, SAMPLE_RATE_HZ
+from common.music import CODE_RATE_HZ, DEFAULT_DURATION_S
 from gateway import planning
+from gateway.calls import forwarded
 from gateway.deadline import Deadline
-from gateway.encoding import FORMATS
+from gateway.door import Door
 from gateway.jobs import in_our_words, render_job
 from gateway.merge import merged
+from gateway.pool import Lost, Waiting
 from gateway.progress import Fraction
 from gateway.request import Order
 from gateway.settings import Settings
-from gateway.song import FinishedSong, SongMaker, queued
-from gateway.stages import Info, Stages, closing_events, forwarded
+from gateway.shelf import Unread
+from gateway.song import FinishedSong, SongEvent, SongMaker, queued, retried
+from gateway.stages import TEXT_WORK_S, Info, Stages
 from gateway.uploads import Uploads
 
 
@@ -32,15 +38,35 @@ class Workshop:
     stages: Stages
     uploads: Uploads
     settings: Settings
+    door: Door = field(default_factory=lambda: Door(None))
 
 
 async def generate(
-    workshop: Workshop, info: Info, order: Order, deadline: Deadline
-) -> AsyncGenerator[pb.GenerateMusicResponse, None]:
+    workshop: Workshop, info: Info, order: Order, deadline: Deadline, unread: Unread
+) -> AsyncGenerator[SongEvent, None]:
     """Carry out `order`, whose models are known to be loaded.
 
-    Raises `AceError` if a stage refuses or fails, unless at least one song succeeds.
+    Raises `AceError` if a stage refuses or fails, unless at least one song succeeds, and if its
+    caller has used up its quota.
     """
+    with workshop.door.account.songs(order.song_count, _expected_s(order.request)) as charge:
+        async with aclosing(_generated(workshop, info, order, deadline, unread)) as events:
+            async for event in events:
+                if isinstance(event, FinishedSong) or event.HasField("song"):
+                    charge.ended(event.song)
+                yield event
+
+
+def _expected_s(request: pb.GenerateMusicRequest) -> float:
+    """About how long a song will be; with a source, nobody has measured it yet."""
+    if request.audio_codes:
+        return len(request.audio_codes) / CODE_RATE_HZ
+    return request.duration_seconds if request.HasField("duration_seconds") else DEFAULT_DURATION_S
+
+
+async def _generated(
+    workshop: Workshop, info: Info, order: Order, deadline: Deadline, unread: Unread
+) -> AsyncGenerator[SongEvent, None]:
     started = time.monotonic()
     request = order.request
     warnings = await _check_with_dit(workshop, order, deadline)
@@ -65,19 +91,16 @@ async def generate(
                 yield event
     plan = planning.combine(request, planned)
     yield pb.GenerateMusicResponse(plan=plan)
-    maker = SongMaker(order, plan, workshop.stages, workshop.uploads, workshop.settings, deadline, fraction)
+    maker = SongMaker(
+        order, plan, workshop.stages, workshop.uploads, workshop.settings, deadline, fraction, unread
+    )
     songs: list[pb.Song] = []
     making = merged([maker.make(index) for index in range(order.song_count)])
     async with aclosing(making) as song_events:
         async for song_event in song_events:
-            if isinstance(song_event, FinishedSong):
+            if isinstance(song_event, FinishedSong) or song_event.HasField("song"):
                 songs.append(song_event.song)
-                for message in _file_messages(song_event, request.output.audio_format):
-                    yield message
-            else:
-                if song_event.HasField("song"):
-                    songs.append(song_event.song)
-                yield song_event
+            yield song_event
     if len(maker.errors) == order.song_count:
         raise maker.errors[0]
     result = _result(order, info, plan, songs)
@@ -124,14 +147,15 @@ async def _validated(
     async def requests() -> AsyncIterator[dit_pb.RenderRequest]:
         yield dit_pb.RenderRequest(job=job)
 
-    call = workshop.stages.dit.Render(
-        requests(), timeout=deadline.within(workshop.settings.info_timeout_s), metadata=forwarded()
-    )
+    def start(dit: dit_rpc.DitServiceStub) -> Any:
+        limit_s = deadline.within(workshop.settings.info_timeout_s)
+        return dit.Render(requests(), timeout=limit_s, metadata=forwarded())
+
     started = dit_pb.RenderResponse.Started()
     try:
-        async with closing_events("dit", call) as events:
+        async with aclosing(workshop.stages.dit.events_at_once(start)) as events:
             async for event in events:
-                if event.HasField("started"):
+                if not isinstance(event, Lost) and event.HasField("started"):
                     started = event.started
     except AceError as error:
         raise in_our_words(error) from None
@@ -153,11 +177,19 @@ async def _plan(
         sampling=sampling,
         model=request.lm_model,
     )
-    call = workshop.stages.lm.Plan(
-        job, timeout=deadline.within(workshop.settings.plan_timeout_s), metadata=forwarded()
-    )
-    async with closing_events("lm", call) as events:
+
+    def start(lm: lm_rpc.LmServiceStub) -> Any:
+        limit_s = deadline.within(workshop.settings.plan_timeout_s)
+        return lm.Plan(job, timeout=limit_s, metadata=forwarded())
+
+    async with aclosing(workshop.stages.lm.events(start, TEXT_WORK_S)) as events:
         async for event in events:
+            if isinstance(event, Waiting):
+                yield queued(pb.STAGE_LM, None, event.status)
+                continue
+            if isinstance(event, Lost):
+                yield retried(pb.STAGE_LM, None)
+                continue
             kind = event.WhichOneof("event")
             if kind == "queued":
                 yield queued(pb.STAGE_LM, None, event.queued)
@@ -176,27 +208,6 @@ async def _plan(
                 )
             elif kind == "result":
                 yield event.result
-
-
-def _file_messages(
-    finished: FinishedSong, audio_format: music_pb2.AudioFormat
-) -> Iterator[pb.GenerateMusicResponse]:
-    index, data = finished.song.song_index, finished.data
-    start = pb.AudioStart(
-        song_index=index,
-        audio_format=audio_format,
-        media_type=FORMATS[audio_format].media_type,
-        sample_rate_hertz=SAMPLE_RATE_HZ,
-        channel_count=CHANNELS,
-        byte_count=len(data),
-    )
-    yield pb.GenerateMusicResponse(audio_start=start)
-    for offset in range(0, len(data), CHUNK_BYTES):
-        chunk = pb.AudioChunk(
-            song_index=index, offset_bytes=offset, data=data[offset : offset + CHUNK_BYTES]
-        )
-        yield pb.GenerateMusicResponse(audio=chunk)
-    yield pb.GenerateMusicResponse(song=finished.song)
 
 
 def _result(order: Order, info: Info, plan: pb.Plan, songs: list[pb.Song]) -> pb.GenerateMusicResult:

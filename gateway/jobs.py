@@ -41,6 +41,7 @@ def render_job(request: pb.GenerateMusicRequest, plan: pb.Plan, song: pb.Song) -
             fade_out_seconds=request.output.fade_out_seconds,
         ),
         return_latents=request.output.return_latents,
+        stream_audio=request.output.stream_audio,
     )
     if request.audio_codes:
         # The codes are the song's length, and may be shorter than a song that is asked for. What is

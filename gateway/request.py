@@ -91,6 +91,9 @@ def order(request: pb.GenerateMusicRequest) -> Order:
             Kind.UNIMPLEMENTED,
             "COT_LYRICS_NOT_OFFERED",
             "lm.chain_of_thought.use_cot_lyrics must be false: no released model rewrites lyrics this way",
+            field="lm.chain_of_thought.use_cot_lyrics",
+            rule="must be false",
+            value=True,
         )
     effective = _effective(request)
     songs = seeds.resolve(effective.batch)

@@ -1,7 +1,7 @@
 """`MusicService`: admit, check with the stages, hand on."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import grpc
 
@@ -11,38 +11,63 @@ from common.errors import AceError, Kind, invalid, invalid_fields
 from common.fields import FieldChecker
 from common.interceptors import Context
 from common.music import MAX_CODES
-from common.telemetry import REQUEST_ID
-from gateway import capabilities, descriptions, generation, request
+from common.telemetry import REQUEST_ID, new_request_id
+from common.tenant import TENANT
+from gateway import capabilities, delivery, descriptions, generation, request
 from gateway.deadline import Deadline
 from gateway.generation import Workshop
-from gateway.metrics import SONGS_RUNNING
+from gateway.generations import Generation, Generations, Work, digest_of
+from gateway.shelf import Shelf
 from gateway.stages import Info
 
 
 class MusicServicer(rpc.MusicServiceServicer):
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
-        self._running: dict[str, int] = {}
-        """Songs of each request that is running, by its id."""
+        settings = workshop.settings
+        self._generations = Generations(
+            settings.max_songs,
+            settings.kept_s,
+            settings.kept_bytes,
+            Shelf(settings.max_unread_bytes),
+            lambda: workshop.stages.dit.gate.retry_after_s,
+        )
 
     async def GenerateMusic(
         self, message: pb.GenerateMusicRequest, context: Context
     ) -> AsyncIterator[pb.GenerateMusicResponse]:
-        deadline = Deadline(context.time_remaining())
+        digest = digest_of(message)
+        work = self._generations.find((TENANT.get(), message.request_id), digest)
+        if work is None:
+            work = await self._begun(message, digest, Deadline(context.time_remaining()))
+        async with aclosing(work.listen()) as events:
+            async for event in events:
+                for response in delivery.messages(event):
+                    yield response
+
+    async def _begun(
+        self, message: pb.GenerateMusicRequest, digest: bytes, deadline: Deadline
+    ) -> Generation:
+        """A new generation. Nothing is awaited once the request is known to be good."""
         order = await self._order(message, deadline)
         REQUEST_ID.set(order.request.request_id)
-        info = await self._workshop.stages.info()
+        info = self._workshop.stages.info()
         self._check_against(info, order)
-        songs = generation.generate(self._workshop, info, order, deadline)
-        with self._admitted(order):
-            async with aclosing(songs) as events:
-                async for event in events:
-                    yield event
+        return self._generations.start(
+            (TENANT.get(), message.request_id or new_request_id()),
+            Work(
+                digest,
+                order.song_count,
+                lambda unread: generation.generate(self._workshop, info, order, deadline, unread),
+            ),
+            joinable=bool(message.request_id),
+        )
 
     async def UnderstandMusic(
         self, message: pb.UnderstandMusicRequest, context: Context
     ) -> AsyncIterator[pb.UnderstandMusicResponse]:
         deadline = Deadline(context.time_remaining())
+        self._workshop.stages.lm.gate.refuse_if_longer(self._workshop.settings.max_songs)
         async for event in descriptions.understand(self._workshop, message, deadline):
             yield event
 
@@ -50,6 +75,7 @@ class MusicServicer(rpc.MusicServiceServicer):
         self, message: pb.CreateSampleRequest, context: Context
     ) -> AsyncIterator[pb.CreateSampleResponse]:
         deadline = Deadline(context.time_remaining())
+        self._workshop.stages.lm.gate.refuse_if_longer(self._workshop.settings.max_songs)
         async for event in descriptions.create(self._workshop, message, deadline):
             yield event
 
@@ -57,6 +83,7 @@ class MusicServicer(rpc.MusicServiceServicer):
         self, message: pb.FormatSampleRequest, context: Context
     ) -> AsyncIterator[pb.FormatSampleResponse]:
         deadline = Deadline(context.time_remaining())
+        self._workshop.stages.lm.gate.refuse_if_longer(self._workshop.settings.max_songs)
         async for event in descriptions.reformat(self._workshop, message, deadline):
             yield event
 
@@ -85,7 +112,7 @@ class MusicServicer(rpc.MusicServiceServicer):
     async def GetCapabilities(
         self, message: pb.GetCapabilitiesRequest, context: Context
     ) -> pb.GetCapabilitiesResponse:
-        return capabilities.capabilities(await self._workshop.stages.info(), self._workshop.uploads)
+        return capabilities.capabilities(self._workshop.stages.info(), self._workshop.uploads)
 
     async def _order(self, message: pb.GenerateMusicRequest, deadline: Deadline) -> request.Order:
         """Raises `AceError` (INVALID) with every bad field, the diffusion's included."""
@@ -109,33 +136,6 @@ class MusicServicer(rpc.MusicServiceServicer):
         for field in ("source_audio_id", "reference_audio_id"):
             if message.HasField(field):
                 self._workshop.uploads.find(field, getattr(message, field))
-
-    @contextmanager
-    def _admitted(self, order: request.Order) -> Iterator[None]:
-        request_id, limit = order.request.request_id, self._workshop.settings.max_songs
-        running = sum(self._running.values())
-        if request_id in self._running:
-            raise AceError(
-                Kind.EXISTS,
-                "REQUEST_RUNNING",
-                f"request_id must not be that of a running request; received {request_id!r}",
-                field="request_id",
-            )
-        if running + order.song_count > limit:
-            raise AceError(
-                Kind.OVERLOADED,
-                "GATEWAY_FULL",
-                f"{running} songs are running, and at most {limit} may; retry later",
-                retry_after_s=5.0,
-                running=running,
-                limit=limit,
-            )
-        self._running[request_id] = order.song_count
-        SONGS_RUNNING.inc(order.song_count)
-        try:
-            yield
-        finally:
-            SONGS_RUNNING.dec(self._running.pop(request_id))
 
 
 def add_to(server: grpc.aio.Server, workshop: Workshop) -> None:

@@ -4,23 +4,35 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from opentelemetry.trace import Status, StatusCode
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
+from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
+from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from acestep.music.v1 import music_pb2
+from common import tracing
 from common.errors import AceError, Kind
+from common.music import DEFAULT_DURATION_S
 from common.status import CODES
 from gateway import planning
+from gateway.calls import forwarded
 from gateway.deadline import Deadline
 from gateway.encoding import FORMATS, SongFile
 from gateway.jobs import in_our_words, render_job
-from gateway.metrics import SONGS
+from gateway.metrics import SONGS, observe_song
+from gateway.pool import Lost, Waiting
 from gateway.progress import Fraction
 from gateway.request import Order
 from gateway.settings import Settings
-from gateway.stages import Stages, closing_events, forwarded
+from gateway.shelf import Unread
+from gateway.stages import GUIDED_ROWS, Stages
 from gateway.uploads import Uploads
 
 RENDER_PHASES = {
@@ -36,6 +48,7 @@ class FinishedSong:
 
     data: bytes
     song: pb.Song
+    audio_format: music_pb2.AudioFormat
 
 
 SongEvent = pb.GenerateMusicResponse | FinishedSong
@@ -52,6 +65,7 @@ class SongMaker:
     settings: Settings
     deadline: Deadline
     fraction: Fraction
+    unread: Unread
     errors: dict[int, AceError] = field(default_factory=dict)
     """Why songs failed, by song."""
     lm_turns: asyncio.Semaphore = field(init=False)
@@ -67,6 +81,9 @@ class SongMaker:
         if self.order.request.HasField("duration_seconds"):
             song.requested_duration_seconds = self.order.request.duration_seconds
         song.audio_codes.extend(self.order.request.audio_codes)
+        started = time.monotonic()
+        span = tracing.TRACER.start_span("song", attributes={"acestep.song_index": index})
+        tracing.enter(span)
         try:
             if self.order.calls.codes:
                 async for event in self._codes(song):
@@ -76,6 +93,7 @@ class SongMaker:
         except AceError as stage_error:
             error = self.errors[index] = in_our_words(stage_error)
             SONGS.labels(CODES[error.kind].name).inc()
+            span.set_status(Status(StatusCode.ERROR, error.reason))
             song.error.CopyFrom(_song_error(error))
             yield pb.GenerateMusicResponse(song=song)
         except (asyncio.CancelledError, GeneratorExit):
@@ -83,6 +101,10 @@ class SongMaker:
             raise
         else:
             SONGS.labels("OK").inc()
+            waited_s = time.monotonic() - started
+            observe_song(song.actual_duration_seconds, waited_s, song.timings["encoding"])
+        finally:
+            span.end()
 
     async def _codes(self, song: pb.Song) -> AsyncIterator[pb.GenerateMusicResponse]:
         request = self.order.request
@@ -100,22 +122,37 @@ class SongMaker:
             sampling=sampling,
             model=request.lm_model,
         )
-        async with self.lm_turns:
-            call = self.stages.lm.GenerateCodes(
-                job, timeout=self.deadline.within(self.settings.codes_timeout_s), metadata=forwarded()
-            )
-            async with closing_events("lm", call) as events:
-                async for event in events:
-                    kind = event.WhichOneof("event")
-                    if kind == "codes":
-                        song.audio_codes.extend(event.codes.codes)
-                    elif kind == "result":
-                        song.timings["lm_queue"] = event.result.usage.queue_seconds
-                        song.timings["lm_phase2"] = event.result.usage.run_seconds
-                    elif kind == "queued":
-                        yield queued(pb.STAGE_LM, song.song_index, event.queued)
-                    elif kind == "progress":
-                        yield self._codes_progress(song.song_index, event.progress)
+
+        def start(lm: lm_rpc.LmServiceStub) -> Any:
+            limit_s = self.deadline.within(self.settings.codes_timeout_s)
+            return lm.GenerateCodes(job, timeout=limit_s, metadata=forwarded())
+
+        work_s = song_seconds(request, self.plan)
+        rows = GUIDED_ROWS if request.lm.cfg_scale != 1.0 else 1
+        async with (
+            self.lm_turns,
+            aclosing(
+                self.stages.lm.events(start, work_s, rows, partial(_add_time, song, "lm_queue"))
+            ) as events,
+        ):
+            async for event in events:
+                if isinstance(event, Waiting):
+                    yield queued(pb.STAGE_LM, song.song_index, event.status)
+                    continue
+                if isinstance(event, Lost):
+                    song.ClearField("audio_codes")
+                    yield retried(pb.STAGE_LM, song.song_index)
+                    continue
+                kind = event.WhichOneof("event")
+                if kind == "codes":
+                    song.audio_codes.extend(event.codes.codes)
+                elif kind == "result":
+                    _add_time(song, "lm_queue", event.result.usage.queue_seconds)
+                    song.timings["lm_phase2"] = event.result.usage.run_seconds
+                elif kind == "queued":
+                    yield queued(pb.STAGE_LM, song.song_index, event.queued)
+                elif kind == "progress":
+                    yield self._codes_progress(song.song_index, event.progress)
         if not song.audio_codes:
             raise AceError(Kind.INTERNAL, "NO_CODES", "the language model ended before it wrote a code")
 
@@ -135,38 +172,54 @@ class SongMaker:
         return pb.GenerateMusicResponse(progress=message)
 
     async def _render(self, song: pb.Song) -> AsyncIterator[SongEvent]:
+        await self.unread.room()
+        work_s = song_seconds(self.order.request, self.plan)
         output = self.order.request.output
         file = SongFile(FORMATS[output.audio_format], output.mp3_bits_per_second)
-        encoding_s = 0.0
+        first_write = encoding_s = 0.0
         job = render_job(self.order.request, self.plan, song)
-        call = self.stages.dit.Render(
-            self._render_requests(job),
-            timeout=self.deadline.within(self.settings.render_timeout_s),
-            metadata=forwarded(),
-        )
+
+        def start(dit: dit_rpc.DitServiceStub) -> Any:
+            limit_s = self.deadline.within(self.settings.render_timeout_s)
+            return dit.Render(self._render_requests(job), timeout=limit_s, metadata=forwarded())
+
         try:
-            async with closing_events("dit", call) as events:
+            async with aclosing(
+                self.stages.dit.events(start, work_s, entered=partial(_add_time, song, "dit_queue"))
+            ) as events:
                 async for event in events:
+                    if isinstance(event, Waiting):
+                        yield queued(pb.STAGE_DIT, song.song_index, event.status)
+                        continue
+                    if isinstance(event, Lost):
+                        file.discard()
+                        file = SongFile(FORMATS[output.audio_format], output.mp3_bits_per_second)
+                        song.ClearField("warnings")
+                        yield retried(pb.STAGE_DIT, song.song_index)
+                        continue
                     kind = event.WhichOneof("event")
                     if kind == "audio":
                         started = time.monotonic()
+                        first_write = first_write or started
                         await file.write(event.audio.samples)
                         encoding_s += time.monotonic() - started
                     elif kind == "started":
                         song.resolved_duration_seconds = event.started.duration_seconds
                         song.warnings.extend(event.started.warnings)
-                    elif kind == "queued":
-                        yield queued(pb.STAGE_DIT, song.song_index, event.queued)
-                    elif kind == "progress" and event.progress.phase in RENDER_PHASES:
-                        yield self._render_progress(song.song_index, event.progress)
                     elif kind == "result":
                         _note_result(song, event.result)
+                    elif (told := self._told(song.song_index, event)) is not None:
+                        if kind == "live_audio":
+                            # Not read on without room: the diffusion has let the device go by now.
+                            await self.unread.live_room()
+                        yield told
             started = time.monotonic()
             data = await file.finish()
         finally:
             file.discard()
         song.audio_sha256 = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
         song.timings["encoding"] = encoding_s + time.monotonic() - started
+        tracing.past("encode", first_write or started, busy_seconds=song.timings["encoding"])
         yield pb.GenerateMusicResponse(
             progress=pb.Progress(
                 phase=pb.PHASE_ENCODING,
@@ -176,7 +229,7 @@ class SongMaker:
                 fraction=self.fraction.reached(pb.PHASE_ENCODING, song.song_index, 1.0),
             )
         )
-        yield FinishedSong(data, song)
+        yield FinishedSong(data, song, output.audio_format)
 
     async def _render_requests(self, job: dit_pb.RenderJob) -> AsyncIterator[dit_pb.RenderRequest]:
         yield dit_pb.RenderRequest(job=job)
@@ -186,6 +239,15 @@ class SongMaker:
         if job.has_reference_audio:
             async for chunk in self.uploads.chunks(self.order.request.reference_audio_id):
                 yield dit_pb.RenderRequest(reference_audio=chunk)
+
+    def _told(self, index: int, event: dit_pb.RenderResponse) -> pb.GenerateMusicResponse | None:
+        """What of a render is told as it comes."""
+        kind = event.WhichOneof("event")
+        if kind == "queued":
+            return queued(pb.STAGE_DIT, index, event.queued)
+        if kind == "progress" and event.progress.phase in RENDER_PHASES:
+            return self._render_progress(index, event.progress)
+        return _live_audio(index, event.live_audio) if kind == "live_audio" else None
 
     def _render_progress(
         self, index: int, step: dit_pb.RenderResponse.Progress
@@ -221,11 +283,34 @@ def _note_result(song: pb.Song, result: dit_pb.RenderResponse.Result) -> None:
     song.actual_duration_seconds = result.duration_seconds
     song.peak_before_normalization = result.peak_before_normalization
     song.silent = result.silent
+    song.live_gain = result.live_gain
+    song.loudness.CopyFrom(result.loudness)
     if result.HasField("latents"):
         song.latents.CopyFrom(result.latents)
     for phase, seconds in result.timings.items():
-        song.timings["dit_queue" if phase == "queue" else phase] = seconds
+        _add_time(song, "dit_queue" if phase == "queue" else phase, seconds)
+
+
+def _add_time(song: pb.Song, phase: str, seconds: float) -> None:
+    """A song may wait twice: for its turn, and in the stage itself."""
+    song.timings[phase] += seconds
+
+
+def _live_audio(index: int, live: dit_pb.RenderResponse.LiveAudio) -> pb.GenerateMusicResponse:
+    message = pb.LiveAudio(song_index=index, first_sample=live.first_sample, chunk=live.chunk)
+    return pb.GenerateMusicResponse(live_audio=message)
 
 
 def queued(stage: pb.Stage, index: int | None, status: music_pb2.QueueStatus) -> pb.GenerateMusicResponse:
     return pb.GenerateMusicResponse(queued=pb.Queued(stage=stage, song_index=index, status=status))
+
+
+def retried(stage: pb.Stage, index: int | None) -> pb.GenerateMusicResponse:
+    return pb.GenerateMusicResponse(retried=pb.Retried(stage=stage, song_index=index))
+
+
+def song_seconds(request: pb.GenerateMusicRequest, plan: pb.Plan) -> float:
+    """How much a song asks of a stage: its length, as far as it is known."""
+    if plan.metadata.HasField("duration_seconds"):
+        return plan.metadata.duration_seconds
+    return request.duration_seconds or DEFAULT_DURATION_S

@@ -1,10 +1,10 @@
-"""The stages as the gateway sees them: streams that end with an `AceError` where they fail."""
+"""The stages as the gateway sees them, and what they have loaded."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import aclosing
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 
@@ -13,20 +13,29 @@ from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from common.errors import AceError, Kind
-from common.status import from_rpc_error
-from common.telemetry import REQUEST_ID, REQUEST_ID_HEADER
+from gateway.pool import Pool, StageKind
+from gateway.settings import Settings
 
-T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
-STAGE_DOWN_RETRY_S = 5.0
+READY_POLL_S = 0.05
+
+RENDERS_AHEAD = 2
+"""A replica is given so many times the songs that it renders at once: the next are there when it ends."""
+
+GUIDED_ROWS = 2
+"""A guided request takes two rows of the language model's batch, any other takes one."""
+
+TEXT_WORK_S = 30.0
+"""A plan or a description is as much work for the language model as the codes of so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What both stages have loaded, as they said it just now."""
+    """What both stages have loaded."""
 
     lm: lm_pb.GetModelInfoResponse | AceError
-    """The error that it answered with, for requests that can do without it."""
+    """Why it cannot be asked, for requests that can do without it."""
     dit: dit_pb.GetModelInfoResponse
 
     def dit_model(self, name: str) -> dit_pb.DitModel:
@@ -63,40 +72,72 @@ def _not_loaded(field: str, name: str, loaded: list[str]) -> AceError:
     )
 
 
+LM: StageKind[lm_rpc.LmServiceStub, lm_pb.GetModelInfoResponse] = StageKind(
+    "lm",
+    lm_pb.DESCRIPTOR.services_by_name["LmService"].full_name,
+    lm_rpc.LmServiceStub,
+    lambda lm, timeout_s: lm.GetModelInfo(lm_pb.GetModelInfoRequest(), timeout=timeout_s),
+    room=lambda info: info.max_row_count,
+    own_fields=("max_row_count", "max_queued_count"),
+)
+DIT: StageKind[dit_rpc.DitServiceStub, dit_pb.GetModelInfoResponse] = StageKind(
+    "dit",
+    dit_pb.DESCRIPTOR.services_by_name["DitService"].full_name,
+    dit_rpc.DitServiceStub,
+    lambda dit, timeout_s: dit.GetModelInfo(dit_pb.GetModelInfoRequest(), timeout=timeout_s),
+    room=lambda info: RENDERS_AHEAD * max(1, info.max_song_count),
+    own_fields=("max_queued_count", "max_song_count"),
+)
+
+
 class Stages:
-    """The language model and the diffusion, over channels that stay open."""
+    """The language model and the diffusion, each in one or several replicas."""
 
-    def __init__(
-        self, lm_channel: grpc.aio.Channel, dit_channel: grpc.aio.Channel, info_timeout_s: float
-    ) -> None:
-        self.lm = lm_rpc.LmServiceStub(lm_channel)
-        self.dit = dit_rpc.DitServiceStub(dit_channel)
-        self._info_timeout_s = info_timeout_s
+    def __init__(self, settings: Settings, connect: Callable[[str], grpc.aio.Channel]) -> None:
+        self.lm = Pool(LM, settings.lm_address, connect, settings.info_timeout_s)
+        self.dit = Pool(DIT, settings.dit_address, connect, settings.info_timeout_s)
 
-    async def info(self) -> Info:
-        """Ask both stages at once.
+    async def __aenter__(self) -> "Stages":
+        await self.lm.__aenter__()
+        await self.dit.__aenter__()
+        return self
 
-        Raises `AceError`: UNAVAILABLE if the diffusion does not answer, PRECONDITION if the
-        stages have models that do not belong together.
+    async def __aexit__(self, *failure: Any) -> None:
+        await self.dit.__aexit__(*failure)
+        await self.lm.__aexit__(*failure)
+
+    def info(self) -> Info:
+        """What both stages have loaded.
+
+        Raises `AceError`: UNAVAILABLE if the diffusion is not there, INTERNAL if the stages
+        have models that do not belong together.
         """
-        lm, dit = await asyncio.gather(
-            self._lm_info_or_error(),
-            answer(
-                "dit", self.dit.GetModelInfo(dit_pb.GetModelInfoRequest(), timeout=self._info_timeout_s)
-            ),
-        )
+        lm, dit = self._lm_info_or_error(), self.dit.info()
         if not isinstance(lm, AceError):
             _check_code_books(lm, dit)
         return Info(lm, dit)
 
-    async def lm_info(self, name: str) -> lm_pb.GetModelInfoResponse:
-        """Ask the language model alone. Raises `AceError`: UNAVAILABLE, or NOT_FOUND for another name."""
-        call = self.lm.GetModelInfo(lm_pb.GetModelInfoRequest(), timeout=self._info_timeout_s)
-        return _named(await answer("lm", call), name)
+    def lm_info(self, name: str) -> lm_pb.GetModelInfoResponse:
+        """What the language model is. Raises `AceError`: UNAVAILABLE, or NOT_FOUND for another name."""
+        return _named(self.lm.info(), name)
 
-    async def _lm_info_or_error(self) -> lm_pb.GetModelInfoResponse | AceError:
+    async def until_ready(self) -> None:
+        """Return when both stages can be asked for songs; wait as long as it takes."""
+        waiting = ""
+        while True:
+            try:
+                self.info().lm_model("")
+            except AceError as error:
+                if error.message != waiting:
+                    waiting = error.message
+                    logger.info("waiting: %s", waiting)
+                await asyncio.sleep(READY_POLL_S)
+            else:
+                return
+
+    def _lm_info_or_error(self) -> lm_pb.GetModelInfoResponse | AceError:
         try:
-            return await self.lm_info("")
+            return self.lm.info()
         except AceError as error:
             return error
 
@@ -110,74 +151,3 @@ def _check_code_books(lm: lm_pb.GetModelInfoResponse, dit: dit_pb.GetModelInfoRe
                 f"the code book of {lm.model.name} has {lm.code_count} codes,"
                 f" that of {model.model.name} has {model.code_count}",
             )
-
-
-def forwarded() -> tuple[tuple[str, str], ...]:
-    """Metadata that makes a stage's logs carry the request's id."""
-    return ((REQUEST_ID_HEADER, REQUEST_ID.get()),)
-
-
-async def answer(stage: str, call: Awaitable[T]) -> T:
-    """Await a unary call; raises `AceError`."""
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        raise stage_error(stage, error) from None
-    except asyncio.CancelledError:
-        raise _broken_off(stage) from None
-
-
-async def events(stage: str, call: Any) -> AsyncIterator[Any]:
-    """The events of a streaming call; raises `AceError`. Leaving early cancels the call."""
-    try:
-        async for event in call:
-            yield event
-    except grpc.aio.AioRpcError as error:
-        raise stage_error(stage, error) from None
-    except asyncio.CancelledError:
-        raise _broken_off(stage) from None
-    finally:
-        call.cancel()
-
-
-def _broken_off(stage: str) -> BaseException:
-    """What a cancelled call to `stage` means.
-
-    gRPC cancels a call by itself if what it sends cannot be read, such as an upload that is gone.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        return asyncio.CancelledError()
-    return AceError(
-        Kind.INTERNAL,
-        "REQUEST_BROKE_OFF",
-        f"what the {stage} stage was to be sent could not be read",
-        stage=stage,
-    )
-
-
-def closing_events(stage: str, call: Any) -> aclosing[Any]:
-    """`async with closing_events(...) as stream`: the call is cancelled when the block is left."""
-    return aclosing(events(stage, call))
-
-
-def stage_error(stage: str, error: grpc.aio.AioRpcError) -> AceError:
-    """What a failed call to `stage` means to the gateway's caller."""
-    code = error.code()
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return AceError(
-            Kind.TIMEOUT, "STAGE_TIMEOUT", f"the {stage} stage took longer than it may", stage=stage
-        )
-    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-        # A stage that stops while it works cancels its calls; to the caller that is the same.
-        return AceError(
-            Kind.UNAVAILABLE,
-            "STAGE_UNAVAILABLE",
-            f"the {stage} stage is not reachable or not ready",
-            retry_after_s=STAGE_DOWN_RETRY_S,
-            stage=stage,
-        )
-    known = from_rpc_error(error)
-    if known.kind is Kind.INTERNAL:
-        return AceError(Kind.INTERNAL, "STAGE_FAILED", f"the {stage} stage failed", stage=stage)
-    return known

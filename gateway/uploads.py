@@ -13,8 +13,9 @@ from pathlib import Path
 import soundfile
 
 from acestep.music.v1 import music_pb2
+from common.audio_file import MAGIC_BYTES, check_header, check_magic, unreadable
 from common.errors import AceError, Kind, invalid
-from common.music import CHUNK_BYTES, MAX_CHUNK_BYTES, MAX_DURATION_S
+from common.music import CHUNK_BYTES, MAX_CHUNK_BYTES
 from gateway.metrics import UPLOADED_BYTES
 
 ID_BYTES = 16
@@ -35,7 +36,10 @@ class Upload:
 
 
 class Uploads:
-    """Files in one folder. A file unused for `lifetime_s` is deleted when room is looked for."""
+    """Files in one folder. A file unused for `lifetime_s` is deleted when an upload begins, or lacks room.
+
+    The folder is listed then, and not for every chunk: what arrives is counted as it comes.
+    """
 
     def __init__(self, folder: Path, max_file_bytes: int, max_total_bytes: int, lifetime_s: float) -> None:
         self._folder = folder
@@ -43,6 +47,10 @@ class Uploads:
         self._max_total_bytes = max_total_bytes
         self.lifetime_s = lifetime_s
         self._turn = asyncio.Lock()
+        self._kept_bytes = 0
+        """Of all files at the last listing, and of those that are complete since."""
+        self._arriving: dict[str, int] = {}
+        """Bytes of the files that arrive here, by name."""
         folder.mkdir(parents=True, exist_ok=True)
 
     async def add(self, chunks: AsyncIterator[bytes], announced_bytes: int | None) -> Upload:
@@ -51,27 +59,25 @@ class Uploads:
             self._check_size("header.byte_count", announced_bytes)
         audio_id = secrets.token_hex(ID_BYTES)
         partial = self._folder / f"{audio_id}{PARTIAL_SUFFIX}"
-        size = 0
+        await self._clean()
+        self._arriving[partial.name] = 0
         try:
             with partial.open("wb", buffering=0) as file:
                 async for chunk in chunks:
-                    if len(chunk) > MAX_CHUNK_BYTES:
-                        raise invalid(
-                            "chunk.data", f"must have at most {MAX_CHUNK_BYTES} bytes", len(chunk)
-                        )
-                    size += len(chunk)
-                    self._check_size("chunk.data", size)
-                    async with self._turn:  # so that no two uploads take the same room
-                        await asyncio.to_thread(self._make_room, len(chunk))
-                        await asyncio.to_thread(file.write, chunk)
+                    await self._take_room(partial.name, chunk)
+                    await asyncio.to_thread(file.write, chunk)
+            size = self._arriving[partial.name]
             if announced_bytes not in (None, size):
                 raise invalid("header.byte_count", f"must be the file's {size} bytes", announced_bytes)
-            upload = await asyncio.to_thread(_inspect, partial, audio_id)
+            upload = await asyncio.to_thread(inspected, partial, audio_id)
             async with self._turn:  # a listing that sees neither name would miss the file
                 partial.replace(self._folder / upload.audio_id)
+                self._kept_bytes += size
             return upload
         finally:
+            del self._arriving[partial.name]
             partial.unlink(missing_ok=True)
+            UPLOADED_BYTES.set(self._total_bytes)
 
     def find(self, field: str, audio_id: str) -> Path:
         """The file of `audio_id`, whose lifetime starts anew. Raises `AceError` (NOT_FOUND)."""
@@ -99,37 +105,55 @@ class Uploads:
         if not 0 <= size <= self.max_file_bytes:
             raise invalid(field, f"must be at most {self.max_file_bytes} bytes in all", size)
 
-    def _make_room(self, size: int) -> None:
-        oldest_allowed = time.time() - self.lifetime_s
-        total = 0
-        for path in self._folder.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # another upload may have cleaned up
-                status = path.stat()
-                arriving = path.suffix == PARTIAL_SUFFIX and status.st_mtime > time.time() - ABANDONED_S
-                if status.st_mtime < oldest_allowed and not arriving:
-                    path.unlink()
-                else:
-                    total += status.st_size
-        UPLOADED_BYTES.set(total)
-        if total + size > self._max_total_bytes:
+    @property
+    def _total_bytes(self) -> int:
+        return self._kept_bytes + sum(self._arriving.values())
+
+    async def _take_room(self, name: str, chunk: bytes) -> None:
+        """Count `chunk` for the file `name` that arrives. Raises `AceError` (INVALID, OVERLOADED)."""
+        if len(chunk) > MAX_CHUNK_BYTES:
+            raise invalid("chunk.data", f"must have at most {MAX_CHUNK_BYTES} bytes", len(chunk))
+        self._check_size("chunk.data", self._arriving[name] + len(chunk))
+        if self._total_bytes + len(chunk) > self._max_total_bytes:
+            await self._clean()
+        # Nothing is awaited between the question and the answer: no two uploads take the same room.
+        if self._total_bytes + len(chunk) > self._max_total_bytes:
             raise AceError(
                 Kind.OVERLOADED,
                 "UPLOADS_FULL",
-                f"{total} bytes of uploads are kept; retry when older ones have expired",
+                f"{self._total_bytes} bytes of uploads are kept; retry when older ones have expired",
                 retry_after_s=min(60.0, self.lifetime_s),
             )
+        self._arriving[name] += len(chunk)
+
+    async def _clean(self) -> None:
+        """Delete what has expired, and count what is left."""
+        async with self._turn:
+            self._kept_bytes = await asyncio.to_thread(self._sweep, frozenset(self._arriving))
+        UPLOADED_BYTES.set(self._total_bytes)
+
+    def _sweep(self, arriving: frozenset[str]) -> int:
+        now, total = time.time(), 0
+        for path in self._folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another upload may have ended
+                status = path.stat()
+                lifetime_s = ABANDONED_S if path.suffix == PARTIAL_SUFFIX else self.lifetime_s
+                if path.name in arriving:
+                    continue
+                if status.st_mtime < now - lifetime_s:
+                    path.unlink()
+                else:
+                    total += status.st_size
+        return total
 
 
-def _inspect(path: Path, audio_id: str) -> Upload:
-    """Read the header alone: a small file can claim hours of audio."""
+def inspected(path: Path, audio_id: str) -> Upload:
+    """Read the header alone. Raises `AceError` (INVALID)."""
+    with path.open("rb") as file:
+        check_magic("chunk.data", file.read(MAGIC_BYTES))
     try:
         info = soundfile.info(str(path))
     except soundfile.LibsndfileError as error:
-        raise invalid(
-            "chunk.data", "must be an audio file that libsndfile reads", error.error_string
-        ) from None
-    if not 0 < info.duration <= MAX_DURATION_S:
-        raise invalid(
-            "chunk.data", f"must hold at most {MAX_DURATION_S:g} s of audio", f"{info.duration:g} s"
-        )
+        raise unreadable("chunk.data", error.error_string) from None
+    check_header("chunk.data", info)
     return Upload(audio_id, info.duration, info.samplerate, info.channels)

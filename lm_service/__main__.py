@@ -13,7 +13,7 @@ from lm_service import metrics, vllm_environment
 from lm_service.admission import Admission, Room
 from lm_service.generation import Generations
 from lm_service.servicer import LmServicer, Service
-from lm_service.settings import Settings
+from lm_service.settings import Device, Settings
 from lm_service.song import Jobs
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ async def main(settings: Settings) -> None:
             lambda server: lm_service_pb2_grpc.add_LmServiceServicer_to_server(servicer, server),
             service_names=[NAME],
             grace_s=settings.grace_s,
+            exposure=settings,
         ) as server,
     ):
         running = asyncio.create_task(_run(settings, slot, server, after))
@@ -44,7 +45,8 @@ async def main(settings: Settings) -> None:
 
 async def _run(settings: Settings, slot: Slot[Service], server: Server, after: AsyncExitStack) -> None:
     """Load, welcome calls, and raise `RuntimeError` if the engine dies."""
-    vllm_environment.prepare(settings.cpu_threads)
+    on_gpu = settings.device is Device.CUDA
+    vllm_environment.prepare(settings.cpu_threads, settings.batch_invariant and on_gpu)
     # Imported only now, as vLLM reads its environment then, and in a thread, as it takes long.
     vllm_engine = await asyncio.to_thread(importlib.import_module, "lm_service.vllm_engine")
     engine = await vllm_engine.VllmEngine.load(settings)

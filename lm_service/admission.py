@@ -117,9 +117,13 @@ class Admission:
 
     async def places(self, ticket: Ticket) -> AsyncIterator[Place]:
         """The place of `ticket` whenever it changes; ends when it is admitted."""
+        told: Place | None = None
         while not ticket.admitted:
             ticket.moved.clear()
-            yield self._place(ticket)
+            # Who arrives or leaves behind a request moves the queue, not the request.
+            if (place := self._place(ticket)) != told:
+                told = place
+                yield place
             await ticket.moved.wait()
 
     def _place(self, ticket: Ticket) -> Place:

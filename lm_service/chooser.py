@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lm_service.grammar import Grammar
 from lm_service.outline import Codes, Only, Outline, Text
-from lm_service.sampling import Draw, Sampling, drawn, guided, penalised
+from lm_service.sampling import Draw, Sampling, drawn, guided, penalised, uploaded
 from lm_service.writer import Writer
 
 MASKS_KEPT = 256
@@ -106,7 +106,7 @@ class Chooser:
         for name, count in zip(MASK_KINDS, served, strict=True):
             self.mask_counts[name] += count
         if forced:
-            where, only = torch.tensor(forced, device=self._device).T
+            where, only = uploaded(forced, self._device).T
             tokens[where] = only
         choosers: dict[type, Callable[..., Tensor]] = {
             Only: self._of_few,
@@ -119,35 +119,31 @@ class Chooser:
                 chosen = choosers[kind](logits, group, [allowed[place] for place in places])
                 if len(places) == len(seats):
                     return chosen
-                tokens[torch.tensor(places, device=self._device)] = chosen
+                tokens[uploaded(places, self._device)] = chosen
         return tokens
 
     def _of_codes(self, logits: Tensor, seats: tuple[Seat, ...], allowed: list[Codes]) -> Tensor:
         window, end = self._grammar.window, self._grammar.vocabulary.end_of_turn
-        rows = self._rows_of("codes", seats)
-        scores = torch.cat(
-            [rows.of(logits[:, window.first : window.stop]), rows.of(logits[:, end : end + 1])], -1
-        )
-        if not any(item.or_end for item in allowed):
-            scores[:, -1] = -torch.inf
-        elif not all(item.or_end for item in allowed):
-            may_end = torch.tensor([item.or_end for item in allowed], device=self._device)
-            scores[:, -1].masked_fill_(~may_end, -torch.inf)
-        last = len(window.codes)
+        rows, tokens, last = self._rows_of("codes", seats), self._code_tokens, len(window.codes)
+        scores = rows.of(logits[:, window.first : window.stop])
+        if any(item.or_end for item in allowed):
+            scores = torch.cat([scores, rows.of(logits[:, end : end + 1])], -1)
+            if not all(item.or_end for item in allowed):
+                may_end = uploaded([item.or_end for item in allowed], self._device)
+                scores[:, -1].masked_fill_(~may_end, -torch.inf)
+        else:
+            tokens = tokens[:last]  # most songs have a known length: none of them may end here
         _penalise(scores, seats, lambda token: last if token == end else token - window.first)
-        won = drawn(scores, self._code_tokens, [seat.track.draw for seat in seats])
-        return self._code_tokens[won]
+        return tokens[drawn(scores, tokens, [seat.track.draw for seat in seats])]
 
     def _of_few(self, logits: Tensor, seats: tuple[Seat, ...], allowed: list[Only]) -> Tensor:
         width = max(len(item.tokens) for item in allowed)
         # The unused columns of short rows repeat a token and are masked.
-        table = torch.tensor(
-            [item.tokens + item.tokens[:1] * (width - len(item.tokens)) for item in allowed],
-            device=self._device,
+        table = uploaded(
+            [item.tokens + item.tokens[:1] * (width - len(item.tokens)) for item in allowed], self._device
         )
-        unused = torch.tensor(
-            [[place >= len(item.tokens) for place in range(width)] for item in allowed],
-            device=self._device,
+        unused = uploaded(
+            [[place >= len(item.tokens) for place in range(width)] for item in allowed], self._device
         )
         rows = self._rows_of("few", seats)
         scores = logits[rows.conditional[:, None], table]
@@ -183,9 +179,9 @@ class Chooser:
         if known is None or known[0] != seats:
             scales = [seat.track.scale for seat in seats]
             rows = _Rows(
-                torch.tensor([seat.conditional for seat in seats], device=self._device),
-                torch.tensor([seat.unconditional for seat in seats], device=self._device),
-                torch.tensor(scales, dtype=torch.float32, device=self._device)[:, None],
+                uploaded([seat.conditional for seat in seats], self._device),
+                uploaded([seat.unconditional for seat in seats], self._device),
+                uploaded(scales, self._device, torch.float32)[:, None],
                 any(seat.conditional != seat.unconditional for seat in seats),
             )
             known = self._rows[group] = (seats, rows)
@@ -204,5 +200,5 @@ def _penalise(scores: Tensor, seats: Sequence[Seat], column: Callable[[int], int
             continue
         columns = {column(token) for token in seat.track.output}
         written = [place for place in columns if 0 <= place < scores.shape[-1]]
-        index = torch.tensor(written, dtype=torch.int64, device=scores.device)
+        index = uploaded(written, scores.device, torch.int64)
         scores[row] = penalised(scores[row], index, seat.track.sampling.repetition_penalty)

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from common import tracing
 from common.errors import AceError, Kind
 from lm_service import metrics
 from lm_service.admission import Admission, Place, Room
@@ -54,12 +55,20 @@ class Progress:
 class Generations:
     """Runs jobs on an engine, as many at a time as there are rows."""
 
-    def __init__(self, engine: Engine, admission: Admission, stall_s: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        admission: Admission,
+        stall_s: float,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`pause` is how time passes; tests hold it."""
         self.engine = engine
         self.admission = admission
         self._stall_s = stall_s
-        self._alive = 0.0
-        """When any request got a token, or began."""
+        self._pause = pause
+        self._signs_of_life = 0
+        """How often any request began or got a token."""
 
     async def run(self, record: Record) -> AsyncGenerator[Place | Progress, None]:
         """Write `record.job` into `record`: places in the queue, then progress as tokens arrive.
@@ -73,6 +82,9 @@ class Generations:
             async for place in self.admission.places(ticket):
                 yield place
             record.admitted = time.monotonic()
+            phase = record.job.task.outline.phase.value
+            metrics.QUEUE_SECONDS.labels(phase).observe(record.queue_s)
+            tracing.past("queue", record.joined)
             async with aclosing(self._write(record)) as steps:
                 async for step in steps:
                     yield step
@@ -101,7 +113,9 @@ class Generations:
                             reported, reported_at = len(record.tokens), record.last
                             yield Progress()
                 ended = True
+                metrics.RUN_SECONDS.labels(phase).observe(record.run_s)
             finally:
+                tracing.past(phase, record.admitted, tokens=len(record.tokens), rows=record.job.row_count)
                 if not ended:
                     metrics.ABORTS.labels(phase).inc()
         if reported < len(record.tokens):
@@ -111,23 +125,33 @@ class Generations:
         self, stream: AsyncGenerator[tuple[int, ...], None], phase: str
     ) -> AsyncIterator[tuple[int, ...]]:
         """`stream`, watched. Others' tokens count as a sign of life: a request may wait for memory long."""
-        self._alive = max(self._alive, time.monotonic())
-        while True:
-            step = asyncio.ensure_future(anext(stream))
-            try:
-                while not step.done():
-                    await asyncio.wait((step,), timeout=self._stall_s)
-                    if not step.done() and time.monotonic() - self._alive >= self._stall_s:
+        self._signs_of_life += 1
+        silence = asyncio.ensure_future(self._silence())
+        try:
+            while True:
+                step = asyncio.ensure_future(anext(stream))
+                try:
+                    await asyncio.wait((step, silence), return_when=asyncio.FIRST_COMPLETED)
+                    if not step.done():
                         raise self._stalled(phase)
-            finally:
-                if step.cancel():
-                    await asyncio.wait((step,))  # a generator can be closed only when it rests
-            try:
-                tokens = step.result()
-            except StopAsyncIteration:
-                return
-            self._alive = time.monotonic()
-            yield tokens
+                finally:
+                    if step.cancel():
+                        await asyncio.wait((step,))  # a generator can be closed only when it rests
+                try:
+                    tokens = step.result()
+                except StopAsyncIteration:
+                    return
+                self._signs_of_life += 1
+                yield tokens
+        finally:
+            silence.cancel()
+
+    async def _silence(self) -> None:
+        """Return when no request has shown a sign of life for as long as that may take."""
+        seen = None
+        while seen != self._signs_of_life:
+            seen = self._signs_of_life
+            await self._pause(self._stall_s)
 
     def _stalled(self, phase: str) -> AceError:
         return AceError(

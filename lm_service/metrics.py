@@ -12,6 +12,18 @@ from lm_service.admission import Admission
 REQUESTS_RUNNING = Gauge("acestep_lm_requests_running", "Requests that hold rows of the batch.", ["phase"])
 TOKENS = Counter("acestep_lm_tokens_total", "Tokens written.", ["phase"])
 ABORTS = Counter("acestep_lm_aborts_total", "Requests that ended before their last token.", ["phase"])
+QUEUE_SECONDS = Histogram(
+    "acestep_lm_queue_seconds",
+    "Seconds that a request waited for its place in the batch.",
+    ["phase"],
+    buckets=(0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+)
+RUN_SECONDS = Histogram(
+    "acestep_lm_run_seconds",
+    "Seconds from the place in the batch to the last token, of requests that ended well.",
+    ["phase"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300),
+)
 FIRST_TOKEN_SECONDS = Histogram(
     "acestep_lm_first_token_seconds",
     "Seconds from the place in the batch to the first token.",

@@ -8,14 +8,14 @@ its place there, or whether it was preempted on the way.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 CANDIDATES = 1024
-"""Filters look at this many best tokens first, and sort all only if that cannot decide."""
-
-_WORD = (1 << 64) - 1
+"""On a CPU, filters look at this many best tokens first, and sort all only if that cannot decide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,12 @@ def penalised(scores: Tensor, written: Tensor, penalty: float) -> Tensor:
     return scores.index_put((written,), torch.where(old < 0, old * penalty, old / penalty))
 
 
+def uploaded(values: Sequence[Any], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Nested numbers as a tensor on `device`, without waiting for what the device is doing."""
+    made = torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda")
+    return made.to(device, non_blocking=True)
+
+
 def drawn(
     scores: Tensor, tokens: Tensor, draws: Sequence[Draw], candidate_count: int = CANDIDATES
 ) -> Tensor:
@@ -60,8 +66,8 @@ def drawn(
     `scores` is float32 `[rows, columns]`, minus infinity where a token is not allowed; NaN counts as
     that. `tokens` is int64 `[columns]` or `[rows, columns]`: which token each column stands for.
     """
-    scores = scores.masked_fill(scores.isnan(), -torch.inf)
-    settings = _settings(tuple(draw.sampling for draw in draws), scores.device)
+    scores = scores.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    settings = settings_of(tuple(draw.sampling for draw in draws), scores.device)
     if settings.all_greedy:
         return scores.argmax(-1)
     columns, candidates = _survivors(scores / settings.temperature, settings, candidate_count)
@@ -74,28 +80,8 @@ def drawn(
     return torch.where(settings.greedy, scores.argmax(-1), chosen)
 
 
-def threshold(best: Tensor, total: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
-    """The lowest score that the filters keep, `[rows, 1]`; ties with it are kept too.
-
-    `best` `[rows, n]` are the highest scores in falling order, `total` `[rows, 1]` the logarithm of
-    the summed exponentials of all scores; `top_k` int64 and `top_p` float32 are `[rows, 1]`, 0 and 1
-    where a filter is off. Top-p works on what top-k keeps: a token is dropped when the share of all
-    tokens before it already exceeds `top_p`, so the first one always stays. Source: spec lm.md 4.2.
-    """
-    off = best.new_full((), -torch.inf)
-    places = (top_k - 1).clamp(0, best.shape[-1] - 1)
-    by_k = torch.where(top_k > 0, best.gather(-1, places), off)
-    kept = best.masked_fill(best < by_k, -torch.inf)
-    total = torch.where(top_k > 0, kept.logsumexp(-1, keepdim=True), total)
-    share = (kept - total).exp()
-    before = share.cumsum(-1) - share
-    last = ((before <= top_p) & kept.isfinite()).sum(-1, keepdim=True).clamp_min(1) - 1
-    by_p = torch.where(top_p < 1, kept.gather(-1, last), off)
-    return torch.maximum(by_k, by_p)
-
-
 @dataclass(frozen=True, slots=True)
-class _Settings:
+class Settings:
     """The settings of a batch, on the device: all `[rows, 1]` but `greedy`, `[rows]`."""
 
     temperature: Tensor
@@ -105,43 +91,76 @@ class _Settings:
     greedy: Tensor
     all_greedy: bool
     any_greedy: bool
+    any_top_k: bool
+    any_top_p: bool
     filtered_count: int
     """Rows with top-k or top-p."""
 
 
+def threshold(best: Tensor, settings: Settings, total: Tensor | None) -> Tensor:
+    """The lowest score that the filters keep, `[rows, 1]`; ties with it are kept too.
+
+    `best` `[rows, n]` are the highest scores in falling order. `total` `[rows, 1]` is the logarithm
+    of the summed exponentials of all scores, None if `best` are all of them. Top-p works on what
+    top-k keeps: a token is dropped when the share of all tokens before it already exceeds `top_p`,
+    so the first one always stays. Source: spec lm.md 4.2.
+    """
+    lowest = best.new_full((len(best), 1), -torch.inf)
+    if settings.any_top_k:
+        places = (settings.top_k - 1).clamp(0, best.shape[-1] - 1)
+        filtered = settings.top_k > 0
+        lowest = torch.where(filtered, best.gather(-1, places), lowest)
+        best = best.masked_fill(best < lowest, -torch.inf)
+        if total is not None:
+            total = torch.where(filtered, best.logsumexp(-1, keepdim=True), total)
+    if settings.any_top_p:
+        share = best.softmax(-1) if total is None else (best - total).exp()
+        # float64: how a sum is split over the device must not decide a token.
+        before = share.cumsum(-1, dtype=torch.float64) - share
+        last = ((before <= settings.top_p) & (best > -torch.inf)).sum(-1, keepdim=True).clamp_min(1) - 1
+        by_p = best.gather(-1, last).masked_fill(settings.top_p >= 1, -torch.inf)
+        lowest = torch.maximum(lowest, by_p)
+    return lowest
+
+
 @lru_cache(maxsize=64)
-def _settings(samplings: tuple[Sampling, ...], device: torch.device) -> _Settings:
+def settings_of(samplings: tuple[Sampling, ...], device: torch.device) -> Settings:
     """Kept, as a batch stays the same for many steps and each tensor costs a copy to the device."""
     greedy = [item.temperature == 0 for item in samplings]
-    return _Settings(
-        temperature=torch.tensor([[item.temperature or 1.0] for item in samplings], device=device),
-        top_k=torch.tensor([[item.top_k] for item in samplings], device=device),
-        top_p=torch.tensor([[item.top_p] for item in samplings], device=device),
-        greedy=torch.tensor(greedy, device=device),
+    return Settings(
+        temperature=uploaded([[item.temperature or 1.0] for item in samplings], device),
+        top_k=uploaded([[item.top_k] for item in samplings], device),
+        top_p=uploaded([[item.top_p] for item in samplings], device),
+        greedy=uploaded(greedy, device),
         all_greedy=all(greedy),
         any_greedy=any(greedy),
+        any_top_k=any(item.top_k for item in samplings),
+        any_top_p=any(item.top_p < 1 for item in samplings),
         filtered_count=sum(bool(item.top_k or item.top_p < 1) for item in samplings),
     )
 
 
-def _survivors(scores: Tensor, settings: _Settings, candidate_count: int) -> tuple[Tensor | None, Tensor]:
+def _survivors(scores: Tensor, settings: Settings, candidate_count: int) -> tuple[Tensor | None, Tensor]:
     """Columns of the candidates and their scores, those filtered away minus infinity.
 
-    Columns are None if no row has a filter: then all are candidates.
+    Columns are None if they are those of `scores`.
     """
     if not settings.filtered_count:
         return None, scores
-    top_k, top_p = settings.top_k, settings.top_p
+    if scores.is_cuda:
+        # Sorting is cheap there; asking whether it is needed would wait for the device.
+        best, _ = scores.sort(-1, descending=True)
+        return None, scores.masked_fill(scores < threshold(best, settings, None), -torch.inf)
     total = scores.logsumexp(-1, keepdim=True)
     # A row without filters needs every token in the race; only then, or if what is kept may reach
     # beyond the first candidates (ties, a flat distribution), everything is sorted.
     width = scores.shape[-1]
     first = width if settings.filtered_count < len(scores) else min(candidate_count, width)
     best, columns = scores.topk(first)
-    lowest = threshold(best, total, top_k, top_p)
+    lowest = threshold(best, settings, total)
     if first < width and bool((best[:, -1:] >= lowest).any()):
         best, columns = scores.topk(width)
-        lowest = threshold(best, total, top_k, top_p)
+        lowest = threshold(best, settings, total)
     return columns, best.masked_fill(best < lowest, -torch.inf)
 
 
@@ -151,19 +170,20 @@ def _gumbel_noise(tokens: Tensor, draws: Sequence[Draw]) -> Tensor:
     A hash of seed, step and token, so a token has the same noise wherever it stands. 24 bits: no
     token less likely than about 1 in 10 million is ever drawn.
     """
-    keys = torch.tensor([[_key(draw)] for draw in draws], device=tokens.device)
-    bits = _mixed(tokens * -7046029254386353131 + keys)
+    bits = _mixed(tokens * -7046029254386353131 + uploaded(_keys(draws), tokens.device))
     uniform = ((bits >> 40) & 0xFFFFFF).to(torch.float32).add_(0.5).mul_(2.0**-24)
     return uniform.log_().neg_().log_().neg_()
 
 
-def _key(draw: Draw) -> int:
-    """A signed 64-bit number for this seed and step. Source: the finaliser of SplitMix64."""
-    word = (draw.sampling.seed * 0x9E3779B97F4A7C15 + draw.step * 0xD1B54A32D192ED03) & _WORD
-    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _WORD
-    word ^= word >> 31
-    return word - (1 << 64) if word >> 63 else word
+def _keys(draws: Sequence[Draw]) -> list[list[int]]:
+    """`[rows, 1]`: a signed 64-bit number for each seed and step. Source: the finaliser of SplitMix64."""
+    seeds = np.array([[draw.sampling.seed] for draw in draws], np.uint64)
+    steps = np.array([[draw.step] for draw in draws], np.uint64)
+    words = seeds * np.uint64(0x9E3779B97F4A7C15) + steps * np.uint64(0xD1B54A32D192ED03)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    keys: list[list[int]] = (words ^ (words >> np.uint64(31))).view(np.int64).tolist()
+    return keys
 
 
 def _mixed(words: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from common.exposure import Exposure
 from common.telemetry import LogFormat
 from lm_service.prompt import PromptLayout
 
@@ -20,7 +21,7 @@ class Device(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Exposure):
     models: Path
     """Folder that holds the checkpoints. Required."""
 
@@ -41,6 +42,9 @@ class Settings:
 
     device: Device = Device.CPU
     """Where the model runs: `cpu` or `cuda`."""
+
+    batch_invariant: bool = False
+    """On a GPU, seeds draw the same codes whatever shares a batch, for slower steps. On a CPU always."""
 
     cpu_threads: int | None = None
     """Threads for computing on a CPU. Default: half of the cores."""

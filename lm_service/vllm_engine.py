@@ -152,6 +152,10 @@ class VllmEngine:
         """Masks served since the start, by kind; some seconds old."""
         return self._mask_counts
 
+    async def forget_prefixes(self) -> bool:
+        """Empty the cache of prompts that were read before; False if a block of it is in use."""
+        return bool(await self._llm.reset_prefix_cache())
+
     async def until_dead(self) -> None:
         """Return when the engine's process has failed; vLLM can only be asked."""
         while not self._llm.errored:
@@ -196,7 +200,7 @@ def _engine_args(folder: Path, settings: Settings, code_count: int) -> dict[str,
         "max_model_len": settings.max_model_len,
         "max_num_seqs": settings.max_rows,
         "kv_cache_memory_bytes": int(settings.kv_cache_gib * 2**30),
-        "async_scheduling": False,
+        "async_scheduling": settings.device is Device.CUDA,  # vLLM has none on a CPU
         "scheduler_cls": "lm_service.guidance.scheduler.GuidedScheduler",
         "logits_processors": ["lm_service.guidance.processor:GuidedProcessor"],
         "additional_config": {CODE_COUNT: code_count},

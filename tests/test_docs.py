@@ -9,6 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+SECURITY = (ROOT / "docs/security.md").read_text()
+OBSERVABILITY = (ROOT / "docs/observability.md").read_text()
 
 
 def test_the_table_of_settings_is_up_to_date() -> None:
@@ -16,9 +18,9 @@ def test_the_table_of_settings_is_up_to_date() -> None:
 
 
 def test_every_variable_in_the_readme_exists() -> None:
-    known = (ROOT / "docs/settings.md").read_text()
+    known = "".join((ROOT / "docs" / name).read_text() for name in ("settings.md", "inference_api.md"))
 
-    for name in re.findall(r"`(ACESTEP_[A-Z_]+)`", README):
+    for name in re.findall(r"`(ACESTEP_(?:GATEWAY|LM|DIT)_[A-Z_]+)`", README):
         assert f"`{name}`" in known, name
 
 
@@ -35,3 +37,17 @@ def test_every_make_target_in_the_readme_exists() -> None:
     assert targets
     for target in set(targets):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize(
+    "path", re.findall(r"`((?:tests|deploy|scripts)/[\w/.]+)`", SECURITY + OBSERVABILITY)
+)
+def test_what_is_named_as_proof_exists(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+def test_every_variable_in_the_other_docs_exists() -> None:
+    known = (ROOT / "docs/settings.md").read_text()
+
+    for name in re.findall(r"\b(ACESTEP_(?:GATEWAY|LM|DIT)_[A-Z_]+)\b", SECURITY + OBSERVABILITY):
+        assert f"`{name}`" in known, name

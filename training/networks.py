@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.models.transformers.ace_step_transformer import AceStepAttention
+from diffusers.models.transformers.ace_step_transformer import AceStepAttention, AceStepTransformer1DModel
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Qwen3Config, Qwen3Model
 
 from dit_service import checkpoint
 from dit_service.checkpoint import Config
-from dit_service.networks import modules
+from dit_service.networks import encoders
 from model_store.tiny import dit as layout
 from model_store.tiny import qwen3
 from training.sizes import (
@@ -30,6 +30,11 @@ from training.sizes import (
 
 SILENCE_FRAMES = 15_000
 TEXT_POSITIONS = 32_768
+TRANSFORMER_KEYS = (
+    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "head_dim"),
+    *("num_key_value_heads", "in_channels", "audio_acoustic_hidden_dim", "patch_size", "layer_types"),
+    *("rope_theta", "attention_bias", "attention_dropout", "rms_norm_eps", "sliding_window"),
+)
 
 
 def dit_config(version: str) -> dict[str, object]:
@@ -111,7 +116,9 @@ class Family(nn.Module):
     def __init__(self, folder: Path, vocabulary: int) -> None:
         """`folder` holds a DiT's `config.json`."""
         super().__init__()
-        self.transformer, self.conditioner, self.tokenizer, self.detokenizer = modules(Config(folder))
+        config = Config(folder)
+        self.transformer = AceStepTransformer1DModel(**config.pick(*TRANSFORMER_KEYS))
+        self.conditioner, self.tokenizer, self.detokenizer = encoders(config)
         self.text = Qwen3Model(Qwen3Config(**text_config(vocabulary), attn_implementation="sdpa"))
         self.cross = CrossMask()
         for module in self.modules():

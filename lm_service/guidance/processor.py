@@ -14,6 +14,7 @@ from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 from lm_service.chooser import Chooser, Seat, Track
 from lm_service.grammar import Grammar
 from lm_service.guidance.request import KEY, Role, from_extra_args, role_of
+from lm_service.sampling import uploaded
 from lm_service.vocabulary import Vocabulary
 
 CODE_COUNT = "code_count"
@@ -73,8 +74,8 @@ class GuidedProcessor(LogitsProcessor):  # type: ignore[misc]
         if self._seats is None:
             self._seats = _seated(self._rows)
             self._places = (
-                torch.tensor([seat.conditional for seat in self._seats], device=self._device),
-                torch.tensor([seat.unconditional for seat in self._seats], device=self._device),
+                uploaded([seat.conditional for seat in self._seats], self._device),
+                uploaded([seat.unconditional for seat in self._seats], self._device),
             )
         if not self._seats:
             return logits

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from vllm.sampling_params import SamplingParams
-from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.request import Request, RequestStatus
 
 from lm_service.guidance.request import KEY, Role, from_extra_args, with_role
@@ -14,8 +14,11 @@ from lm_service.guidance.request import KEY, Role, from_extra_args, with_role
 SUFFIX = "\x00unconditional"
 
 
-class GuidedScheduler(Scheduler):  # type: ignore[misc]
+class GuidedScheduler(AsyncScheduler):  # type: ignore[misc]
     """Gives every guided request a shadow, the request of its unconditional row.
+
+    A step may be planned while the one before is still computed: a token that a request is about to
+    get counts as a placeholder. On a CPU, where steps do not overlap, there is never one at that time.
 
     What holds in every step: a request draws a token exactly when its shadow does. While prompts
     are read the two are independent, but the last token of each is held back until both have one
@@ -30,8 +33,6 @@ class GuidedScheduler(Scheduler):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.scheduler_config.async_scheduling:
-            raise ValueError("guidance needs async_scheduling=False")
         if self.vllm_config.speculative_config is not None or self.connector is not None or self.use_pp:
             raise ValueError("guidance knows no speculative decoding, KV connector or pipeline parallelism")
         needed = 2 * -(-self.max_model_len // self.block_size)
@@ -157,19 +158,22 @@ class GuidedScheduler(Scheduler):  # type: ignore[misc]
             self._admits = False
 
     def _wants(self, request: Request) -> int:
-        left = int(request.num_tokens - request.num_computed_tokens)
-        partner = self._partners.get(request.request_id)
+        left, partner = _left(request), self._partners.get(request.request_id)
         if partner is None:
             return left
         if left > 1:
             return left - 1
-        both = partner.num_tokens - partner.num_computed_tokens == 1
-        return 1 if both and partner.status == RequestStatus.RUNNING else 0
+        # The stock scheduler gives nothing to a request that will have all its tokens after the
+        # step before. Its shadow has no such limit of its own.
+        written = partner if request.request_id in self._shadows else request
+        both = _left(partner) == 1 and partner.status == RequestStatus.RUNNING
+        return 1 if both and not _has_its_last(written) else 0
 
     def _blocks_for(self, request: Request, token_count: int) -> int:
-        if token_count <= 0:
-            return 0
         manager, computed = self.kv_cache_manager, request.num_computed_tokens
+        # Nearly always a token goes into the block of the one before; the manager takes long to say so.
+        if token_count <= 0 or (token_count == 1 and computed % self.block_size):
+            return 0
         return int(
             manager.coordinator.get_num_blocks_to_allocate(
                 request_id=request.request_id,
@@ -227,9 +231,20 @@ class GuidedScheduler(Scheduler):  # type: ignore[misc]
         return max(new, 0)
 
 
+def _left(request: Request) -> int:
+    """Tokens of `request` that were not computed yet, one that it is about to get included."""
+    return int(request.num_tokens + request.num_output_placeholders - request.num_computed_tokens)
+
+
+def _has_its_last(request: Request) -> bool:
+    """Whether the step that is still computed writes the last token that `request` may have."""
+    pending = request.num_output_placeholders
+    return bool(pending and request.num_output_tokens + pending >= request.max_tokens)
+
+
 def _draws(request: Request) -> bool:
     """Whether the step that was just scheduled ends in a token of `request`."""
-    return bool(request.num_computed_tokens == request.num_tokens)
+    return not request.is_prefill_chunk
 
 
 def _fits(request: Request, unconditional: list[int], max_model_len: int) -> bool:

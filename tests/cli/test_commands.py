@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -36,12 +37,13 @@ async def test_generate_writes_songs_and_all_that_makes_them_again(world: World,
         "slow-piano-3.json", "slow-piano-3.wav", "slow-piano-4.json", "slow-piano-4.wav",
     ]  # fmt: skip
     assert soundfile.info(tmp_path / "out/slow-piano-3.wav").frames == 480_000
-    assert "slow-piano-3.wav" in out
+    assert "slow-piano-3.wav  10 s, -14.2 LUFS, true peak -0.5 dBTP, seed 3" in out
     assert "song 2: diffusion" in err
     sidecar = json.loads((tmp_path / "out/slow-piano-4.json").read_text())
     assert sidecar["request"]["diffusion"]["shift"] == 3.0
     assert sidecar["song"]["seeds"] == {"lm_seed": "4", "dit_seed": "4"}
     assert sidecar["plan"]["metadata"]["bpm"] == 120
+    assert sidecar["song"]["loudness"] == {"integrated_lufs": -14.25, "true_peak_dbtp": -0.5}
     assert sidecar["result"]["dit_model"] == {"name": "dit-fake", "revision": "r2"}
 
 
@@ -83,6 +85,27 @@ async def test_json_output_is_one_object_on_standard_output(world: World, tmp_pa
 
     assert code == 0
     assert json.loads(out)["result"]["dit_model"]["name"] == "dit-fake"
+
+
+@pytest.mark.parametrize("target", ["live.wav", "-"])
+async def test_a_song_is_heard_while_it_is_made(world: World, tmp_path: Path, target: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "acestep_serve", "generate", "--caption", "x", "--duration", "10",
+        "--seed", "1", "--audio-format", "wav32", "--stream-to", target, "--address", world.address,
+        cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+
+    assert process.returncode == 0
+    live = out if target == "-" else (tmp_path / target).read_bytes()
+    heard = np.frombuffer(live[44:], "<f4").reshape(-1, 2)
+    song, _ = soundfile.read(tmp_path / "out/x-1.wav", dtype="float32")
+    np.testing.assert_allclose(heard * 0.5, song, rtol=1e-6)
+    if target != "-":
+        info = soundfile.info(tmp_path / target)
+        assert (info.subtype, info.frames, info.channels) == ("FLOAT", 480_000, 2)
 
 
 async def test_a_refused_field_is_shown_and_the_exit_code_is_2(world: World, tmp_path: Path) -> None:
@@ -135,6 +158,8 @@ async def test_capabilities_are_a_table(world: World, tmp_path: Path) -> None:
         (("--reference-audio", "nofile.wav"), "--reference-audio nofile.wav"),
         (("--reference-audio", "latin.txt"), "--reference-audio latin.txt: must be an audio file"),
         (("--output-dir", "latin.txt"), "latin.txt"),
+        (("--stream-to", "nofolder/live.wav"), "nofolder"),
+        (("--stream-to", "-", "--json"), "not both"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )

@@ -12,6 +12,7 @@ GENERATION_PARAMS = """
     task_type instruction audio_codes caption lyrics instrumental vocal_language bpm keyscale
     timesignature duration inference_steps seed guidance_scale use_adg cfg_interval_start
     cfg_interval_end shift infer_method timesteps repainting_start repainting_end
+    enable_normalization normalization_db fade_in_duration fade_out_duration
     audio_cover_strength thinking lm_temperature lm_cfg_scale lm_top_k lm_top_p lm_negative_prompt
     use_cot_metas use_cot_caption use_cot_lyrics use_cot_language use_constrained_decoding
 """.split()

@@ -81,6 +81,21 @@ async def test_an_error_carries_the_id_that_the_server_logs() -> None:
     assert ServiceError.from_rpc(caught.value).request_id == "r-17"
 
 
+async def test_bytes_that_are_no_message_are_refused_as_such() -> None:
+    register = partial(rpc.add_LmServiceServicer_to_server, Failing(KeyError()))
+    async with (
+        serving("localhost:0", register, [], grace_s=0) as server,
+        grpc.aio.insecure_channel(f"localhost:{server.port}") as channel,
+    ):
+        for method in ("GetModelInfo", "Plan"):
+            raw: Any = channel.unary_stream
+            call = raw(f"/acestep.lm.v1.LmService/{method}")(b"\x0a\xff\xff")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                [event async for event in call]
+            error = from_rpc_error(caught.value)
+            assert (error.kind, error.reason) == (Kind.INVALID, "MESSAGE_MALFORMED")
+
+
 async def test_a_bug_is_internal_and_tells_the_client_nothing(caplog: pytest.LogCaptureFixture) -> None:
     for error in await failure(Failing(RuntimeError("CUDA error at 0x7f00"))):
         assert error.kind is Kind.INTERNAL

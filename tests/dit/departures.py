@@ -18,7 +18,7 @@ from dit_service.engine import Task
 from tests.dit.golden import Case
 from tests.dit.jobs import job_of, lego_is_corrected
 from tests.dit.replay import Gap, Stand, gap, networks_alone
-from tests.dit.replay_runs import Run, handler, no_noise, run_of, sampling, windows
+from tests.dit.replay_runs import Run, handler, no_noise, result, run_of, sampling, windows
 
 TABLE_SHIFTS = (1.0, 2.0, 3.0)
 
@@ -97,9 +97,9 @@ def _with_even_levels(stand: Stand, golden: Case) -> list[Gap]:
 def _evenly(run: Run) -> torch.Tensor:
     """The run, but noisy as if the times were evenly spaced."""
     latents, steps = run.noise, run.path.step_count
-    towards = Velocity(run.model, run.diffusion)
+    towards = Velocity(run.model, run.path, run.diffusion)
     for step, (now, later) in enumerate(pairwise(run.path.times)):
-        velocity = towards(latents, now, run.path.at(step))
+        velocity = result(towards(latents, step))
         if later == 0:
             return flow.ode_step(latents, velocity, now, later)
         latents = flow.sde_step(latents, velocity, now, 1 - (step + 1) / steps, run.fresh())

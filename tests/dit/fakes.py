@@ -9,11 +9,13 @@ import numpy as np
 from common.errors import AceError, Kind
 from common.revision import Revision
 from dit_service.canvas import SAMPLES_PER_FRAME
+from dit_service.due import Due
 from dit_service.engine import (
     Encoding,
     Latents,
     ModelCard,
     Phase,
+    Piece,
     Progress,
     RenderJob,
     Song,
@@ -25,12 +27,15 @@ BASE = ModelCard(Revision("acestep-v15-base", "r2"), is_turbo=False, code_count=
 
 
 class FakeEngine:
-    """Takes `step_count` steps, then hands out noise that depends on the seed alone.
+    """Takes `step_count` steps, then hands out noise that depends on the seed alone: at once, or in
+    `tile_count` tiles.
 
     With `paused=True` a step waits for `allow(1)`: the test decides when time passes.
     """
 
-    def __init__(self, step_count: int = 3, paused: bool = False, silent: bool = False) -> None:
+    def __init__(
+        self, step_count: int = 3, paused: bool = False, silent: bool = False, tile_count: int = 0
+    ) -> None:
         self.models = (TURBO, BASE)
         self.vae = Revision("vae", "r3")
         self.text_encoder = Revision("Qwen3-Embedding-0.6B", "r4")
@@ -41,6 +46,7 @@ class FakeEngine:
         self.jobs: list[RenderJob] = []
         self.threads: set[str] = set()
         self._silent = silent
+        self._tile_count = tile_count
         self._permits = threading.Semaphore(0) if paused else None
 
     def allow(self, step_count: int) -> None:
@@ -50,14 +56,19 @@ class FakeEngine:
     def cuts(self, job: RenderJob) -> tuple[str, ...]:
         return ("the lyrics are cut",) if len(job.lyrics) > 4000 else ()
 
-    def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+    def share(self, job: RenderJob) -> float:
+        return 0.0
+
+    def render(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
         self.jobs.append(job)
         try:
             for done in range(1, self.step_count + 1):
                 self._step()
                 self.steps_taken[job.seed] += 1
                 yield Progress(Phase.DIFFUSION, done, self.step_count)
-            yield self._song(job.frame_count, job.seed)
+            song = self._song(job.frame_count, job.seed)
+            yield from self._tiles(song.waveform)
+            yield song
         finally:
             self.closed[job.seed] += 1
 
@@ -75,6 +86,14 @@ class FakeEngine:
         self._step()
         yield self._song(len(source) * (5 if isinstance(source, tuple) else 1), seed=1)
 
+    def _tiles(self, waveform: Waveform) -> Generator[Progress | Piece, None, None]:
+        frames = len(waveform) // SAMPLES_PER_FRAME
+        for tile in range(self._tile_count):
+            self._step()
+            first, last = (frames * at // self._tile_count * SAMPLES_PER_FRAME for at in (tile, tile + 1))
+            yield Piece(first, waveform[first:last])
+            yield Progress(Phase.DECODING, tile + 1, self._tile_count)
+
     def _step(self) -> None:
         self.threads.add(threading.current_thread().name)
         if self._permits and not self._permits.acquire(timeout=10):
@@ -89,7 +108,7 @@ class FakeEngine:
 class BrokenEngine(FakeEngine):
     """Fails in the middle of its first render, in a way that nobody foresaw."""
 
-    def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+    def render(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
         if self.jobs:
             yield from super().render(job)
             return
@@ -101,7 +120,7 @@ class BrokenEngine(FakeEngine):
 class FullEngine(FakeEngine):
     """Runs out of memory in its first render, as the real engine says it."""
 
-    def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+    def render(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
         if self.jobs:
             yield from super().render(job)
             return

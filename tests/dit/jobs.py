@@ -7,6 +7,7 @@ from typing import Any
 from common.music import SAMPLE_RATE_HZ
 from dit_service.canvas import Region
 from dit_service.engine import Diffusion, InferMethod, RenderJob, SourceSound, Task, Waveform
+from dit_service.reference import excerpt
 from tests.dit.golden import MODELS, Case, wave
 
 TURBO = MODELS["turbo"]
@@ -45,6 +46,7 @@ def job_of(golden: Case, item: int = 0) -> RenderJob:
     """What the reference's handler was asked for, as this service would be."""
     call, kinds = golden.facts["call"], golden.facts["wave_kinds"]
     codes = _codes(call, item)
+    heard = _sound(call, kinds, "reference_audio")
     source = _sound(call, kinds, "src_audio")
     return replace(
         JOB,
@@ -60,7 +62,7 @@ def job_of(golden: Case, item: int = 0) -> RenderJob:
         duration_s=call["audio_duration"] if source is None else len(source) / SAMPLE_RATE_HZ,
         audio_codes=codes,
         audio_cover_strength=call.get("audio_cover_strength", 1.0),
-        reference=_sound(call, kinds, "reference_audio"),
+        reference=None if heard is None else excerpt(heard),
         source=None if source is None else SourceSound(source),
         regions=_regions(golden),
         seed=int(golden.facts["seed_value"].split(",")[item]),

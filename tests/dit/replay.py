@@ -13,9 +13,11 @@ from torch import Tensor
 
 from common.revision import of_checkpoint
 from dit_service import conditions, flow
+from dit_service.layout import TEXT_ENCODER, VAE
+from dit_service.network.transformer import Row
 from dit_service.networks import DitNetworks, load_dit, load_vae
 from dit_service.text_encoder import MAX_LYRIC_TOKENS, TextEncoder
-from dit_service.torch_engine import TEXT_ENCODER, VAE, TorchEngine, prepared
+from dit_service.torch_engine import TorchEngine, prepared
 from dit_service.vae import Vae
 from tests.dit.golden import TOLERANCE, WAVEFORM_TOLERANCE, Case, wave
 
@@ -92,15 +94,12 @@ def conditioning(stand: Stand, golden: Case) -> list[Gap]:
 
 
 def transformer(stand: Stand, golden: Case) -> list[Gap]:
-    velocity = stand.model(golden).transformer(
-        hidden_states=golden["in.x"],
-        timestep=golden["in.t"],
-        timestep_r=golden["in.r"],
-        encoder_hidden_states=golden["in.encoder_hidden_states"],
-        context_latents=golden["in.context_latents"],
-        return_dict=False,
-    )[0]
-    return [gap("velocity", velocity, golden["out.v"])]
+    network = stand.model(golden).transformer
+    moments = network.moments(golden["in.t"].tolist(), golden["in.r"].tolist())
+    frames = torch.cat([golden["in.context_latents"], golden["in.x"]], dim=-1)
+    heard = [network.heard(condition) for condition in golden["in.encoder_hidden_states"]]
+    rows = [Row(*row) for row in zip(frames, moments, heard, strict=True)]
+    return [gap("velocity", torch.stack(network(rows)), golden["out.v"])]
 
 
 def tokenizer(stand: Stand, golden: Case) -> list[Gap]:

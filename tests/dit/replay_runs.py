@@ -1,6 +1,6 @@
 """Replay whole renders of the reference: in latent space, and from words to sound."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -33,7 +33,18 @@ class Run:
 
     def latents(self) -> list[Tensor]:
         """After each step, `[1, frames, channels]`."""
-        return list(denoise(self.model, self.path, self.diffusion, self.noise, self.fresh))
+        steps = denoise(self.model, self.path, self.diffusion, self.noise, self.fresh)
+        return [event for event in steps if isinstance(event, Tensor)]
+
+
+def result(steps: Generator[object, None, Tensor]) -> Tensor:
+    """What a generator returns, all that it waits for being done alone."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            returned: Tensor = end.value
+            return returned
 
 
 def sampling(stand: Stand, golden: Case) -> list[Gap]:
@@ -147,7 +158,8 @@ def route_of(stand: Stand, golden: Case, job: RenderJob) -> Route:
     """What the engine steers `job` by, where no reference is heard."""
     model, source = stand.model(golden), None
     if isinstance(job.source, SourceSound):
-        *_, encoding = stand.engine.encode(job.source.on(job.canvas), job.model, with_codes=False)
+        sound = job.source.on(job.canvas)[:]
+        *_, encoding = stand.engine.encode(sound, job.model, with_codes=False)
         assert isinstance(encoding, Encoding)
         source = torch.from_numpy(encoding.latents)[None]
     timbre = conditions.timbre(model, model.silence[:, : model.timbre_frames])

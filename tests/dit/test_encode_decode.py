@@ -109,8 +109,12 @@ def latents(values: np.ndarray | None = None, **fields: object) -> music_pb2.Lat
 
 
 async def decoded(dit: dit_grpc.DitServiceStub, request: pb.DecodeRequest) -> np.ndarray:
-    pieces = [event.audio.samples async for event in dit.Decode(request)]
-    return np.frombuffer(b"".join(pieces), "<f4").reshape(-1, 2)
+    *sound, end = [event async for event in dit.Decode(request)]
+    samples = np.frombuffer(b"".join(event.audio.samples for event in sound), "<f4").reshape(-1, 2)
+    assert end.result.loudness.true_peak_dbtp >= 20 * np.log10(np.abs(samples).max()) - 1e-3
+    assert end.result.peak_before_normalization == pytest.approx(0.5, abs=1e-3)
+    assert end.result.duration_seconds == len(samples) / 48_000
+    return samples
 
 
 async def test_latents_and_codes_become_finished_sound(connect: DitConnector) -> None:

@@ -11,6 +11,7 @@ from acestep.dit.v1 import dit_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from common.errors import Kind
 from dit_service.engine import SourceSound, Waveform
+from dit_service.reference import excerpt
 from tests.dit.conftest import DitConnector
 from tests.dit.fakes import FakeEngine
 from tests.dit.golden import wave
@@ -56,7 +57,20 @@ async def test_an_announced_reference_reaches_the_engine(connect: DitConnector) 
     assert events[-1].HasField("result")
     heard = engine.jobs[0].reference
     assert heard is not None
-    np.testing.assert_array_equal(heard, sound)
+    np.testing.assert_array_equal(heard, np.tile(sound, (30, 1)))
+
+
+async def test_of_a_long_reference_a_waiting_job_keeps_no_more_than_is_heard(connect: DitConnector) -> None:
+    engine = FakeEngine()
+    data = file(wave(90 * 8_000, kind=0), rate=8_000)
+    pieces = [reference(data[at : at + CHUNK_BYTES]) for at in range(0, len(data), CHUNK_BYTES)]
+    async with connect(engine, max_upload_bytes=len(data)) as dit:
+        await events_of(dit.Render(requests(job(has_reference_audio=True), *pieces)))
+
+    heard = engine.jobs[0].reference
+    assert heard is not None
+    assert heard.shape == (30 * 48_000, 2)
+    assert heard.base is None, "a view would keep all of it"
 
 
 async def test_an_announced_reference_must_come_and_be_sound(connect: DitConnector) -> None:
@@ -77,7 +91,7 @@ async def test_source_and_reference_come_one_after_the_other(connect: DitConnect
 
     assert isinstance(engine.jobs[0].source, SourceSound)
     np.testing.assert_array_equal(engine.jobs[0].source.waveform, SOUND)
-    np.testing.assert_array_equal(engine.jobs[0].reference, heard)
+    np.testing.assert_array_equal(engine.jobs[0].reference, excerpt(heard))
     assert events[0].started.duration_seconds == 6.0
 
 

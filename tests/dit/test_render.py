@@ -11,7 +11,9 @@ from acestep.dit.v1 import dit_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
 from common.status import from_rpc_error
-from dit_service.engine import Progress, RenderJob, Song
+from dit_service.due import Due
+from dit_service.engine import Piece, Progress, RenderJob, Song
+from dit_service.loudness import measure
 from tests.dit.conftest import DitConnector
 from tests.dit.fakes import BrokenEngine, FakeEngine, FullEngine
 
@@ -65,6 +67,10 @@ async def test_a_render_tells_its_steps_then_sends_the_whole_song(connect: DitCo
     assert result.sample_count == 10 * 48_000
     assert result.peak_before_normalization == pytest.approx(0.5, abs=1e-3)
     assert not result.silent
+    measured = measure(samples.reshape(-1, 2))
+    assert (result.loudness.integrated_lufs, result.loudness.true_peak_dbtp) == (
+        measured.integrated_lufs, measured.true_peak_dbtp,
+    )  # fmt: skip
     assert not result.HasField("latents")
     assert set(result.timings) == {"queue", "conditioning", "diffusion", "decoding"}
 
@@ -102,7 +108,10 @@ async def test_a_silent_song_is_told(connect: DitConnector) -> None:
     async with connect(FakeEngine(silent=True)) as dit:
         events = await events_of(dit.Render(requests(job())))
 
-    assert events[-1].result.silent
+    result = events[-1].result
+    assert result.silent
+    assert not result.loudness.HasField("integrated_lufs")
+    assert not result.loudness.HasField("true_peak_dbtp")
 
 
 async def test_codes_decide_the_length(connect: DitConnector) -> None:
@@ -252,7 +261,7 @@ async def test_metrics_say_whether_the_device_works(connect: DitConnector) -> No
     seen = []
 
     class Measuring(FakeEngine):
-        def render(self, job: RenderJob) -> Generator[Progress | Song, None, None]:
+        def render(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
             seen.append((measured("device_busy"), measured("renders_running")))
             yield from super().render(job)
 

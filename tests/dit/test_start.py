@@ -16,8 +16,10 @@ from acestep.dit.v1 import dit_service_pb2 as pb
 from acestep.dit.v1 import dit_service_pb2_grpc as dit_grpc
 from acestep.music.v1 import music_pb2
 from common.settings import SettingsError, load
+from dit_service.checkpoint import CheckpointError, read_tensors
+from dit_service.model_memory import needed_bytes, refuse_unless_they_fit
 from dit_service.settings import Device, Settings
-from tests.dit.golden import CHECKPOINTS
+from tests.dit.golden import CHECKPOINTS, MODELS
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -81,6 +83,30 @@ async def test_a_model_that_is_not_there_stops_the_service() -> None:
 
     assert process.returncode == 1
     assert b"acestep-v15-sft" in errors
+
+
+async def test_models_that_do_not_fit_into_their_memory_are_refused_before_any_is_read() -> None:
+    settings = {"models": str(CHECKPOINTS), "loaded_models": "acestep-v15-turbo,acestep-v15-base"}
+    memory = {"max_model_memory": "1000000", "address": "localhost:0", "metrics_port": "0"}
+    async with started(**settings, **memory) as process:
+        _, errors = await asyncio.wait_for(process.communicate(), 120)
+
+    told = errors.decode()
+    assert process.returncode == 1
+    assert "acestep-v15-turbo 2.05 MiB, acestep-v15-base" in told
+    assert "0.95 MiB are there for them: load fewer (loaded_models)" in told
+    assert "Traceback" not in told
+
+
+def test_the_memory_of_models_is_told_by_their_headers() -> None:
+    needed = needed_bytes(CHECKPOINTS, (MODELS["turbo"], MODELS["xl"]), 4)
+
+    for name in (MODELS["turbo"], MODELS["xl"]):
+        tensors = read_tensors(CHECKPOINTS / name)
+        assert needed[name] == 4 * sum(tensor.numel() for tensor in tensors.values())
+    refuse_unless_they_fit(needed, sum(needed.values()))
+    with pytest.raises(CheckpointError, match="audio codec"):
+        refuse_unless_they_fit(needed, sum(needed.values()) - 1)
 
 
 def test_settings_have_defaults_for_all_but_the_models() -> None:

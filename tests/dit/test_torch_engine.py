@@ -9,11 +9,13 @@ import torch
 
 from common.errors import AceError, Kind
 from dit_service.canvas import Region
+from dit_service.due import Due
 from dit_service.engine import (
     Encoding,
     InferMethod,
     Keeping,
     Phase,
+    Piece,
     Progress,
     Song,
     SourceLatents,
@@ -36,7 +38,7 @@ def engine() -> TorchEngine:
     return TorchEngine.load(CHECKPOINTS, tuple(MODELS.values()), "cpu")
 
 
-def finished(events: Generator[Progress | Song, None, None]) -> tuple[list[Progress], Song]:
+def finished(events: Generator[Progress | Piece | Due | Song, None, None]) -> tuple[list[Progress], Song]:
     *steps, song = events
     assert isinstance(song, Song)
     return [step for step in steps if isinstance(step, Progress)], song
@@ -61,6 +63,36 @@ def test_progress_counts_real_steps_of_each_phase(engine: TorchEngine) -> None:
         *(Progress(Phase.DECODING, done, 2) for done in (1, 2)),
     ]
     assert set(song.seconds) == set(Phase)
+
+
+def test_the_song_is_handed_out_while_it_is_decoded(engine: TorchEngine) -> None:
+    *events, song = engine.render(replace(JOB, duration_s=40.0))
+
+    assert isinstance(song, Song)
+    decoding = events[-2 * len(engine.codec.decode_tiles(1000)) :]
+    pieces, steps = decoding[0::2], decoding[1::2]
+    assert steps == [Progress(Phase.DECODING, done, 3) for done in (1, 2, 3)]
+    at = 0
+    for piece in pieces:
+        assert isinstance(piece, Piece)
+        assert piece.first_sample == at
+        assert np.shares_memory(piece.waveform, song.waveform), "a song must not be in memory twice"
+        at += len(piece.waveform)
+    assert at == len(song.waveform)
+
+
+def test_nothing_is_decoded_for_a_caller_who_left_between_two_tiles(engine: TorchEngine) -> None:
+    frames = np.random.default_rng(1).normal(size=(1000, 8)).astype(np.float32)
+    decoder, calls = engine.codec.network.decoder, []
+    handle = decoder.register_forward_hook(lambda *_: calls.append(1))
+    steps = engine.decode(frames, TURBO)
+
+    next(steps)
+    steps.close()
+
+    handle.remove()
+    assert len(engine.codec.decode_tiles(1000)) == 3
+    assert len(calls) == 1
 
 
 def test_the_seed_decides_the_song(engine: TorchEngine) -> None:

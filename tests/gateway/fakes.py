@@ -26,6 +26,9 @@ PLANNED = music_pb2.SongMetadata(
 )
 CODE_COUNT = 1000
 STEPS = 8
+LIVE_GAIN = 0.5
+SOURCE_S = 10.0
+"""Length of every uploaded source."""
 
 
 class Gate:
@@ -55,6 +58,8 @@ class FakeLm(lm_rpc.LmServiceServicer):
         self.cancelled = asyncio.Event()
         self.gate = Gate()
         self.failure: AceError | None = None
+        self.speechless = False
+        """Writes descriptions that hold nothing."""
         self.down = False
         self.request_ids: list[str] = []
         self.seconds_left: list[float | None] = []
@@ -63,7 +68,9 @@ class FakeLm(lm_rpc.LmServiceServicer):
         if self.down:
             raise AceError(Kind.UNAVAILABLE, "LOADING", "still loading")
         return lm_pb.GetModelInfoResponse(
-            model=music_pb2.ModelVersion(name="lm-fake", revision="r1"), code_count=CODE_COUNT
+            model=music_pb2.ModelVersion(name="lm-fake", revision="r1"),
+            code_count=CODE_COUNT,
+            max_row_count=16,
         )
 
     async def _work(self, request: Any, context: Any) -> None:
@@ -107,6 +114,8 @@ class FakeLm(lm_rpc.LmServiceServicer):
     ) -> AsyncIterator[lm_pb.UnderstandResponse]:
         await self._work(request, context)
         description = lm_pb.SongDescription(metadata=PLANNED, lyrics="[Verse]\nla")
+        if self.speechless:
+            description.Clear()
         yield lm_pb.UnderstandResponse(
             result=lm_pb.UnderstandResponse.Result(description=description, usage=usage(request))
         )
@@ -142,12 +151,20 @@ def usage(request: Any) -> lm_pb.LmUsage:
 class FakeDit(dit_rpc.DitServiceServicer):
     """Renders noise that depends on the job alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: str = "dit-fake") -> None:
+        self.model = model
         self.jobs: list[dit_pb.RenderJob] = []
+        self.tasks: list[Any] = [music_pb2.TASK_TEXT2MUSIC]
+        self.is_turbo = True
+        self.silent = False
+        self.code_count = CODE_COUNT
         self.reference_bytes = 0
+        self.source_bytes = 0
         self.cancelled = asyncio.Event()
         self.cancelled_seeds: set[int] = set()
         self.gate = Gate()
+        self.live_gate = Gate()
+        self.live_pieces_sent = 0
         self.request_ids: list[str] = []
         self.seconds_left: list[float | None] = []
         self.failures: dict[int, AceError] = {}
@@ -155,12 +172,12 @@ class FakeDit(dit_rpc.DitServiceServicer):
 
     async def GetModelInfo(self, request: Any, context: Any) -> dit_pb.GetModelInfoResponse:
         model = dit_pb.DitModel(
-            model=music_pb2.ModelVersion(name="dit-fake", revision="r2"),
-            is_turbo=True,
-            tasks=[music_pb2.TASK_TEXT2MUSIC],
+            model=music_pb2.ModelVersion(name=self.model, revision="r2"),
+            is_turbo=self.is_turbo,
+            tasks=self.tasks,
             defaults=music_pb2.DiffusionParams(inference_steps=STEPS, shift=3.0, guidance_scale=1.0),
             max_inference_steps=20,
-            code_count=CODE_COUNT,
+            code_count=self.code_count,
         )
         return dit_pb.GetModelInfoResponse(models=[model], max_upload_bytes=10**6)
 
@@ -172,7 +189,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
             raise invalid(
                 "job.diffusion.inference_steps", "must be within [1, 20]", job.diffusion.inference_steps
             )
-        if job.task != music_pb2.TASK_TEXT2MUSIC:
+        if job.task not in self.tasks:
             raise AceError(Kind.UNIMPLEMENTED, "TASK_NOT_OFFERED", "task")
         yield started(job)
         if job.validate_only:
@@ -182,6 +199,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
         self.seconds_left.append(context.time_remaining())
         async for message in requests:
             self.reference_bytes += len(message.reference_audio.data)
+            self.source_bytes += len(message.source_audio.data)
         try:
             for step in range(1, STEPS + 1):
                 await self.gate.pass_through()
@@ -192,24 +210,44 @@ class FakeDit(dit_rpc.DitServiceServicer):
             self.cancelled_seeds.add(job.seed)
             self.cancelled.set()
             raise
-        seconds = len(job.audio_codes) / 5 or job.metadata.duration_seconds
+        seconds = len(job.audio_codes) / 5 or job.metadata.duration_seconds or SOURCE_S
         samples = np.random.default_rng(job.seed).uniform(-0.5, 0.5, (round(seconds * 48_000), 2))
+        async for piece in self._live(samples[: len(samples) * job.stream_audio]):
+            yield piece
         for start in range(0, len(samples), 32_768):
-            data = samples[start : start + 32_768].astype("<f4").tobytes()
-            yield dit_pb.RenderResponse(audio=music_pb2.PcmChunk(samples=data))
+            yield dit_pb.RenderResponse(audio=pcm(samples[start : start + 32_768]))
         yield dit_pb.RenderResponse(
             result=dit_pb.RenderResponse.Result(
                 duration_seconds=seconds,
                 peak_before_normalization=0.5,
+                silent=self.silent,
+                latents=latents(seconds) if job.return_latents else None,
                 timings={"queue": 0.0, "conditioning": 0.1, "diffusion": 0.8, "decoding": 0.3},
+                live_gain=LIVE_GAIN,
+                loudness=music_pb2.Loudness(integrated_lufs=-14.25, true_peak_dbtp=-0.5),
             )
         )
+
+    async def _live(self, samples: np.ndarray) -> AsyncIterator[dit_pb.RenderResponse]:
+        for start in range(0, len(samples), 32_768):
+            if start:  # the first piece is always heard
+                await self.live_gate.pass_through()
+            self.live_pieces_sent += 1
+            chunk = pcm(samples[start : start + 32_768] / LIVE_GAIN)
+            live = dit_pb.RenderResponse.LiveAudio(first_sample=start, chunk=chunk)
+            yield dit_pb.RenderResponse(live_audio=live)
 
     async def EncodeAudio(
         self, requests: AsyncIterator[dit_pb.EncodeAudioRequest], context: Any
     ) -> dit_pb.EncodeAudioResponse:
         size = sum([len(message.audio.data) async for message in requests])
         return dit_pb.EncodeAudioResponse(audio_codes=[size % CODE_COUNT, 7])
+
+
+def pcm(samples: np.ndarray) -> music_pb2.PcmChunk:
+    return music_pb2.PcmChunk(
+        samples=samples.astype("<f4").tobytes(), sample_rate_hertz=48_000, channel_count=2
+    )
 
 
 def started(job: dit_pb.RenderJob) -> dit_pb.RenderResponse:
@@ -223,6 +261,13 @@ def started(job: dit_pb.RenderJob) -> dit_pb.RenderResponse:
             model=music_pb2.ModelVersion(name="dit-fake", revision="r2"),
             warnings=["the song gets the length of its codes"] if job.metadata.duration_seconds else [],
         )
+    )
+
+
+def latents(seconds: float) -> music_pb2.Latents:
+    frames = round(seconds * 25)
+    return music_pb2.Latents(
+        data=np.ones((frames, 4), "<f4").tobytes(), frame_count=frames, channel_count=4
     )
 
 

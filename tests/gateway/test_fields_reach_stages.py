@@ -51,6 +51,7 @@ REQUEST = pb.GenerateMusicRequest(
         fade_in_seconds=1.0,
         fade_out_seconds=2.0,
         return_latents=True,
+        stream_audio=True,
     ),
 )
 
@@ -86,6 +87,7 @@ async def test_what_the_diffusion_is_for_reaches_the_diffusion(world: World) -> 
     assert (finish.enable_normalization, finish.normalization_db) == (False, -3.0)
     assert (finish.fade_in_seconds, finish.fade_out_seconds) == (1.0, 2.0)
     assert job.return_latents
+    assert job.stream_audio
     assert len(job.audio_codes) == 300
 
 

@@ -133,6 +133,24 @@ async def test_an_upload_expires_when_it_is_not_used(tmp_path: Path, tone: Path)
     assert caught.value.kind is Kind.NOT_FOUND
 
 
+async def test_a_file_in_many_chunks_is_counted_as_it_comes_and_gives_its_room_back(
+    tmp_path: Path, tone: Path
+) -> None:
+    uploads = Uploads(tmp_path / "kept", 10**6, max_total_bytes=100_000, lifetime_s=60.0)
+    data = tone.read_bytes()
+    pieces = [data[at : at + 1000] for at in range(0, len(data), 1000)]
+
+    async def arriving(times: int) -> AsyncIterator[bytes]:
+        for piece in pieces * times:
+            yield piece
+
+    with pytest.raises(AceError) as caught:
+        await uploads.add(arriving(2), None)
+
+    assert caught.value.reason == "UPLOADS_FULL"
+    assert await uploads.add(arriving(1), len(data))
+
+
 async def test_uploads_are_refused_when_the_store_is_full(tmp_path: Path, tone: Path) -> None:
     uploads = Uploads(tmp_path / "kept", 10**6, max_total_bytes=100_000, lifetime_s=60.0)
     await uploads.add(chunks(tone.read_bytes()), None)

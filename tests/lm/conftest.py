@@ -1,6 +1,7 @@
-"""Fixtures: a real gRPC server on a free port, over an engine of the test's choice."""
+"""Fixtures: a client of a real gRPC server, over an engine of the test's choice."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import grpc
@@ -8,15 +9,11 @@ import pytest
 from prometheus_client import REGISTRY
 
 from acestep.lm.v1 import lm_service_pb2_grpc
-from common.server import serving
-from common.slot import Slot
 from lm_service import metrics
 from lm_service.admission import Admission, Room
-from lm_service.generation import Generations
-from lm_service.prompt import PromptLayout
-from lm_service.servicer import LmServicer, Service
-from lm_service.song import Jobs
+from lm_service.servicer import Service
 from tests.lm.fakes import FakeEngine
+from tests.lm.stand import listening, service
 
 Connector = Callable[..., AbstractAsyncContextManager[lm_service_pb2_grpc.LmServiceStub]]
 
@@ -25,27 +22,25 @@ Connector = Callable[..., AbstractAsyncContextManager[lm_service_pb2_grpc.LmServ
 def connect() -> Connector:
     @asynccontextmanager
     async def connected(
-        engine: FakeEngine | None, *, max_rows: int = 8, max_queued: int = 4, stall_s: float = 30.0
+        engine: FakeEngine | None,
+        *,
+        max_rows: int = 8,
+        max_queued: int = 4,
+        stall_s: float = 30.0,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> AsyncIterator[lm_service_pb2_grpc.LmServiceStub]:
         """No engine means that it is still loading."""
-        slot: Slot[Service] = Slot("the language model")
+        loaded: Service | None = None
         after = AsyncExitStack()
         if engine is not None:
             admission = Admission(Room(max_rows, engine.cache_token_count), max_queued)
             collector = metrics.watch(engine, admission)
             after.callback(REGISTRY.unregister, collector)
-            jobs = Jobs(engine.model, max_text_tokens=900, layout=PromptLayout.OPEN_TURN)
-            slot.fill(Service(Generations(engine, admission, stall_s), jobs))
-        servicer = LmServicer(slot)
+            loaded = service(engine, admission, stall_s=stall_s, pause=pause)
         async with (
             after,
-            serving(
-                "localhost:0",
-                lambda server: lm_service_pb2_grpc.add_LmServiceServicer_to_server(servicer, server),
-                service_names=[],
-                grace_s=0,
-            ) as server,
-            grpc.aio.insecure_channel(f"localhost:{server.port}") as channel,
+            listening(loaded) as address,
+            grpc.aio.insecure_channel(address) as channel,
         ):
             yield lm_service_pb2_grpc.LmServiceStub(channel)
 

@@ -29,9 +29,10 @@ class FakeEngine:
         script: str | None = None,
         max_model_len: int = 8192,
         cache_token_count: int = 100_000,
+        grammar: Grammar = GRAMMAR,
     ) -> None:
         self.model = Model(
-            revision=Revision("acestep-5Hz-lm-fake", "r1"), grammar=GRAMMAR, max_model_len=max_model_len
+            revision=Revision("acestep-5Hz-lm-fake", "r1"), grammar=grammar, max_model_len=max_model_len
         )
         self.cache_token_count = cache_token_count
         self.jobs: list[Job] = []
@@ -81,17 +82,18 @@ class FakeEngine:
     def _tokens(self, job: Job) -> list[int]:
         if self._script is not None:
             return [*vocabulary().encode(self._script)]
+        grammar = self.model.grammar
         draw = random.Random(job.task.sampling.seed)
-        writer, tokens = Writer(GRAMMAR, job.task.outline), list[int]()
+        writer, tokens = Writer(grammar, job.task.outline), list[int]()
         while len(tokens) < job.max_tokens and (not tokens or tokens[-1] not in job.stop_tokens):
             allowed = writer.allowed()
             if isinstance(allowed, Only):
                 choices = list(allowed.tokens)
             elif isinstance(allowed, Codes):
-                choices = [*range(GRAMMAR.window.first, GRAMMAR.window.stop)]
+                choices = [*range(grammar.window.first, grammar.window.stop)]
                 choices += [vocabulary().end_of_turn] if allowed.or_end else []
             else:
-                choices = GRAMMAR.mask(allowed).nonzero()[0].tolist()
+                choices = grammar.mask(allowed).nonzero()[0].tolist()
             tokens.append(draw.choice(choices))
             writer.advance(tokens[-1:])
         return tokens
@@ -103,3 +105,34 @@ class BrokenEngine(FakeEngine):
     async def generate(self, job: Job) -> AsyncGenerator[tuple[int, ...], None]:
         raise AceError(Kind.UNAVAILABLE, "ENGINE_DEAD", "the engine has died")
         yield ()
+
+
+class Hourglasses:
+    """Time that passes when the test says so. Waits are counted, not measured."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Future[None]] = set()
+        self._changed = asyncio.Event()
+
+    async def pause(self, seconds: float) -> None:
+        glass = asyncio.get_running_loop().create_future()
+        self._running.add(glass)
+        self._changed.set()
+        try:
+            await glass
+        finally:
+            self._running.discard(glass)
+            self._changed.set()
+
+    async def running(self, count: int) -> None:
+        """Wait until there are so many."""
+        while len(self._running) != count:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def run_out(self, count: int) -> None:
+        """Let time pass for those that are running, once they are so many."""
+        await self.running(count)
+        glasses, self._running = self._running, set()
+        for glass in glasses:
+            glass.set_result(None)

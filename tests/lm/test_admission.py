@@ -89,6 +89,24 @@ async def test_who_waits_hears_of_every_step_forward() -> None:
     assert heard[1].wait_s is not None
 
 
+async def test_who_waits_hears_nothing_of_those_who_come_and_go_behind() -> None:
+    admission, heard = Admission(Room(1, PLENTY), max_queued=4), list[Place]()
+
+    async with holding(admission, rows(1), rows(1)) as (_, ticket):
+        places = admission.places(ticket)
+        heard.append(await anext(places))
+        following = asyncio.ensure_future(anext(places))
+        for _ in range(3):
+            async with holding(admission, rows(1)):
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+        assert not following.done()
+        following.cancel()
+
+    assert heard == [Place(0, None)]
+
+
 async def test_a_full_queue_refuses_and_forgets_the_refused() -> None:
     admission = Admission(Room(1, PLENTY), max_queued=1)
 

@@ -7,16 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from acestep.lm.v1 import lm_service_pb2_grpc
-from common.server import serving
-from common.slot import Slot
-from lm_service.__main__ import NAME
 from lm_service.admission import Admission, Room
-from lm_service.generation import Generations
-from lm_service.prompt import PromptLayout
-from lm_service.servicer import LmServicer, Service
-from lm_service.song import Jobs
 from tests.lm.fakes import FakeEngine
+from tests.lm.stand import listening, service
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/lm_service.md").read_text(), re.DOTALL)
@@ -24,19 +17,11 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/lm_service.md").read
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=["plain", "reflection"])
 async def test_a_program_of_the_docs_makes_all_calls(program: str) -> None:
-    engine, slot = FakeEngine(), Slot[Service]("the language model")
+    engine = FakeEngine()
     admission = Admission(Room(8, engine.cache_token_count), 4)
-    jobs = Jobs(engine.model, max_text_tokens=900, layout=PromptLayout.OPEN_TURN)
-    slot.fill(Service(Generations(engine, admission, 30.0), jobs))
-    servicer = LmServicer(slot)
-    async with serving(
-        "localhost:0",
-        lambda server: lm_service_pb2_grpc.add_LmServiceServicer_to_server(servicer, server),
-        service_names=[NAME],
-        grace_s=0,
-    ) as server:
+    async with listening(service(engine, admission)) as address:
         ran = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", program, f"localhost:{server.port}"),
+            *(sys.executable, "-c", program, address),
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
         )

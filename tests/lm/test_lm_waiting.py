@@ -6,11 +6,10 @@ import grpc
 import pytest
 from prometheus_client import REGISTRY
 
-from acestep.lm.v1 import lm_service_pb2 as pb
-from common.status import from_rpc_error
+from lm_service.generation import PROGRESS_TOKENS
 from tests.lm.calls import all_of, codes, error_of, plan, running
 from tests.lm.conftest import Connector
-from tests.lm.fakes import FakeEngine
+from tests.lm.fakes import FakeEngine, Hourglasses
 
 
 async def test_requests_wait_their_turn_and_are_refused_when_the_queue_is_full(connect: Connector) -> None:
@@ -101,23 +100,24 @@ async def test_a_request_without_tokens_ends_with_the_name_of_its_phase(connect:
 async def test_a_request_that_waits_for_others_inside_the_engine_has_not_stalled(
     connect: Connector,
 ) -> None:
-    """One waits without a token while the other writes for longer than the limit, then it stalls too."""
-    engine, ended = FakeEngine(paused=True), list[str]()
+    """One waits without a token while the other writes for three times the limit, then it stalls too."""
+    engine, glasses = FakeEngine(paused=True), Hourglasses()
     engine.starved_seed = 2
 
-    async def call(name: str, request: pb.GenerateCodesRequest) -> None:
-        try:
-            await all_of(lm.GenerateCodes(request))
-        except grpc.aio.AioRpcError as error:
-            name = f"{name} {from_rpc_error(error).reason}"
-        ended.append(name)
+    async with connect(engine, pause=glasses.pause) as lm:
+        writer = aiter(lm.GenerateCodes(codes(duration_seconds=3 * PROGRESS_TOKENS / 5)))
+        waiter = asyncio.create_task(error_of(lm.GenerateCodes(codes(seed=2))))
+        await glasses.running(2)
+        for limit in (1, 2, 3):
+            engine.allow(PROGRESS_TOKENS)
+            while (await anext(writer)).progress.token_count < limit * PROGRESS_TOKENS:
+                pass
+            still_watched = 2 if limit < 3 else 1
+            await glasses.run_out(still_watched)
+            await glasses.running(still_watched)
+        assert not waiter.done()
+        await all_of(writer)
+        await glasses.run_out(1)
+        _, error = await waiter
 
-    async with connect(engine, stall_s=1.0) as lm, asyncio.TaskGroup() as calls:
-        calls.create_task(call("writer", codes(duration_seconds=1.6)))
-        await engine.started.wait()
-        calls.create_task(call("waiter", codes(seed=2)))
-        for _ in range(8):
-            engine.allow(1)
-            await asyncio.sleep(0.2)
-
-    assert ended == ["writer", "waiter STALLED"]
+    assert error.reason == "STALLED"

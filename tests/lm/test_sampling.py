@@ -87,3 +87,19 @@ def test_what_is_not_allowed_is_never_drawn_and_nan_counts_as_that() -> None:
     draws = [Draw(Sampling(temperature=t, top_k=3, top_p=0.9), 0) for t in (0.0, 0.1, 1.0, 2.0)]
 
     assert drawn(scores, torch.arange(9), draws).tolist() == [4, 4, 4, 4]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_draws_what_a_cpu_draws_alone_and_in_a_batch() -> None:
+    """Other kernels, the same tokens: the filters never wait for the device, and sums are exact enough."""
+    scores, tokens = scores_of(len(MIXED), 64_000), torch.arange(64_000)
+    on_gpu, names = scores.cuda(), tokens.cuda()
+
+    for step in range(20):
+        draws = [Draw(item, step) for item in MIXED]
+        together = drawn(on_gpu, names, draws).tolist()
+        alone = [
+            int(drawn(on_gpu[row : row + 1], names, draws[row : row + 1])) for row in range(len(MIXED))
+        ]
+        assert together == alone == drawn(scores, tokens, draws).tolist()

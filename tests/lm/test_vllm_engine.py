@@ -12,10 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 
+from acestep.lm.v1.lm_service_pb2_grpc import LmServiceStub
+from bench.lm_mix import calls
+from bench.lm_soak import IN_FLIGHT, Load, Observed, Referee, leaks
 from common.errors import AceError
 from lm_service import prompt, vllm_environment
+from lm_service.admission import Admission, Room
 from lm_service.engine import Job, Model
 from lm_service.metadata import Metadata
 from lm_service.outline import Phase
@@ -25,6 +30,7 @@ from lm_service.settings import Device, Settings
 from lm_service.song import Composition, Description, Jobs, Plan, Wish
 from model_store.tiny import LANGUAGE_MODEL, build
 from tests.lm import reference
+from tests.lm.stand import listening, service
 
 if TYPE_CHECKING:
     from lm_service.vllm_engine import VllmEngine
@@ -237,3 +243,28 @@ async def test_codes_stay_in_the_code_book_that_the_codec_config_tells(engine: V
 
     end = engine.model.vocabulary.end_of_turn
     assert all(window.first <= token < window.stop or token == end for codes in written for token in codes)
+
+
+async def test_a_load_that_comes_and_goes_leaves_right_tokens_and_nothing_behind(
+    engine: VllmEngine, network: reference.Network
+) -> None:
+    """Some seconds of `bench.soak_lm`: 64 calls in flight through a real server, three of ten left."""
+
+    async def expected(job: Job) -> list[int]:
+        return await asyncio.to_thread(reference.written, network, engine.model.grammar, job)
+
+    referee, preempted = Referee(expected), engine.preemption_count()
+    admission = Admission(Room(24, 4 * engine.cache_token_count), max_queued=IN_FLIGHT)
+    loaded = service(Observed(engine, referee), admission, max_text_tokens=60)
+    idle = replace(batch(engine.model, temperature=0.9)[0], max_tokens=4)
+
+    async with listening(loaded) as address, grpc.aio.insecure_channel(address) as channel:
+        load = Load(LmServiceStub(channel), calls(20, seed=3), seed=4)
+        await load.run(seconds=12)
+        held = await leaks(engine, admission, idle)
+    await referee.decided()
+
+    assert held == referee.differing == []
+    assert load.outcomes.keys() == {"ended", "cancelled", "expired"}
+    assert referee.compared.total() >= load.outcomes["ended"] > referee.job_count > 5
+    assert engine.preemption_count() > preempted

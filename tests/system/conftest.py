@@ -1,6 +1,7 @@
 """The whole system, started once as an operator would: three processes, real vLLM, real torch."""
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from acestep.client import Client, connect
 from model_store.tiny import build
+from tests.system.collector import Collector, collecting
 
 READY_TIMEOUT_S = 280
 LM_GAUGES = ("acestep_lm_requests_running", "acestep_lm_engine_unfinished_requests")
@@ -27,6 +29,19 @@ class System:
     address: str
     lm_metrics: int
     dit_metrics: int
+    run_dir: Path
+    collector: Collector
+
+    def metrics(self) -> str:
+        """All that the three services export."""
+        pages = []
+        for port in (self.lm_metrics - 1, self.lm_metrics, self.dit_metrics):
+            with urllib.request.urlopen(f"http://localhost:{port}/metrics", timeout=5) as answer:
+                pages.append(answer.read().decode())
+        return "\n".join(pages)
+
+    def logs(self) -> str:
+        return "\n".join(path.read_text() for path in self.run_dir.glob("*.log"))
 
     def gauges(self) -> dict[str, float]:
         """What says whether the engines are busy, read over HTTP."""
@@ -81,7 +96,15 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def system(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def collector() -> Iterator[Collector]:
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def system(
+    tiny_models: Path, collector: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[System]:
     run_dir = tmp_path_factory.mktemp("run")
     gateway, lm, dit = free_ports(3)
     metrics = next(port for port in range(19_050, 60_000, 10) if all(is_free(port + i) for i in range(3)))
@@ -89,14 +112,19 @@ def system(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     started = subprocess.run(
         [
             *serve, "up", "--detach", "--models", str(tiny_models), "--run-dir", str(run_dir),
+            "--dit", "acestep-v15-turbo", "--dit", "acestep-v15-base",
             "--port", str(gateway), "--lm-port", str(lm), "--dit-port", str(dit),
             "--metrics-port-base", str(metrics), "--ready-timeout", str(READY_TIMEOUT_S),
         ],
+        env=os.environ | {  # noqa: TID251 - passed on to the services, not read here
+            f"ACESTEP_{name}_OTLP_ENDPOINT": f"http://localhost:{collector.port}"
+            for name in ("GATEWAY", "LM", "DIT")
+        },
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     logs = "\n".join(path.read_text()[-3000:] for path in run_dir.glob("*.log"))
     assert started.returncode == 0, f"{started.stdout}{started.stderr}\n{logs}"
-    yield System(f"localhost:{gateway}", metrics + 1, metrics + 2)
+    yield System(f"localhost:{gateway}", metrics + 1, metrics + 2, run_dir, collector)
     subprocess.run([*serve, "down", "--run-dir", str(run_dir)], check=True, capture_output=True)
 
 

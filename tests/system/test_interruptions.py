@@ -37,7 +37,7 @@ async def abandon_in(client: Client, request: pb.GenerateMusicRequest, phase: pb
     async for event in events:
         if event.HasField("progress") and event.progress.phase == phase:
             break
-    await events.aclose()  # type: ignore[attr-defined]  # it is a generator
+    await events.aclose()
 
 
 async def test_a_song_cancelled_while_its_codes_are_written_frees_the_engine(

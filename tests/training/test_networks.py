@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dit_service import conditions, denoise
+from dit_service import conditions
 from dit_service.networks import DitNetworks, load_dit, load_vae
 from dit_service.text_encoder import TextEncoder
 from lm_service.checkpoint import verify, verify_vocabulary
@@ -15,6 +15,7 @@ from training import export, oobleck
 from training.lm import LanguageModel
 from training.networks import Family, write_config
 from training.scores import MODES, packed, score
+from training.serving import served_velocity
 from training.sizes import CODE_COUNT, LATENT_CHANNELS
 from training.tokenizers import for_language_model, for_text_encoder
 
@@ -72,7 +73,7 @@ def test_padding_in_a_batch_changes_neither_conditions_nor_velocity(
     velocity = trained.velocity(noisy, torch.tensor([0.7]), (ours, real), context)
 
     torch.testing.assert_close(ours[real][None], sequence, atol=1e-4, rtol=1e-4)
-    wanted = denoise.predict(served, noisy, 0.7, sequence, context)
+    wanted = served_velocity(served, noisy, 0.7, sequence, context)
     torch.testing.assert_close(velocity, wanted, atol=1e-4, rtol=1e-4)
 
 

@@ -20,7 +20,7 @@ RENDER_PHASE_DIFFUSION: RenderPhase
 RENDER_PHASE_DECODING: RenderPhase
 
 class RenderJob(_message.Message):
-    __slots__ = ("model", "task", "instruction", "metadata", "lyrics", "audio_codes", "seed", "diffusion", "cover", "repaint", "tracks", "source_latents", "has_source_audio", "has_reference_audio", "finish", "return_latents", "validate_only")
+    __slots__ = ("model", "task", "instruction", "metadata", "lyrics", "audio_codes", "seed", "diffusion", "cover", "repaint", "tracks", "source_latents", "has_source_audio", "has_reference_audio", "finish", "return_latents", "validate_only", "stream_audio")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     INSTRUCTION_FIELD_NUMBER: _ClassVar[int]
@@ -38,6 +38,7 @@ class RenderJob(_message.Message):
     FINISH_FIELD_NUMBER: _ClassVar[int]
     RETURN_LATENTS_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    STREAM_AUDIO_FIELD_NUMBER: _ClassVar[int]
     model: str
     task: _music_pb2.Task
     instruction: str
@@ -55,7 +56,8 @@ class RenderJob(_message.Message):
     finish: Finish
     return_latents: bool
     validate_only: bool
-    def __init__(self, model: _Optional[str] = ..., task: _Optional[_Union[_music_pb2.Task, str]] = ..., instruction: _Optional[str] = ..., metadata: _Optional[_Union[_music_pb2.SongMetadata, _Mapping]] = ..., lyrics: _Optional[str] = ..., audio_codes: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., diffusion: _Optional[_Union[_music_pb2.DiffusionParams, _Mapping]] = ..., cover: _Optional[_Union[_music_pb2.CoverParams, _Mapping]] = ..., repaint: _Optional[_Union[_music_pb2.RepaintParams, _Mapping]] = ..., tracks: _Optional[_Iterable[_Union[_music_pb2.Track, str]]] = ..., source_latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., has_source_audio: _Optional[bool] = ..., has_reference_audio: _Optional[bool] = ..., finish: _Optional[_Union[Finish, _Mapping]] = ..., return_latents: _Optional[bool] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    stream_audio: bool
+    def __init__(self, model: _Optional[str] = ..., task: _Optional[_Union[_music_pb2.Task, str]] = ..., instruction: _Optional[str] = ..., metadata: _Optional[_Union[_music_pb2.SongMetadata, _Mapping]] = ..., lyrics: _Optional[str] = ..., audio_codes: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., diffusion: _Optional[_Union[_music_pb2.DiffusionParams, _Mapping]] = ..., cover: _Optional[_Union[_music_pb2.CoverParams, _Mapping]] = ..., repaint: _Optional[_Union[_music_pb2.RepaintParams, _Mapping]] = ..., tracks: _Optional[_Iterable[_Union[_music_pb2.Track, str]]] = ..., source_latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., has_source_audio: _Optional[bool] = ..., has_reference_audio: _Optional[bool] = ..., finish: _Optional[_Union[Finish, _Mapping]] = ..., return_latents: _Optional[bool] = ..., validate_only: _Optional[bool] = ..., stream_audio: _Optional[bool] = ...) -> None: ...
 
 class Finish(_message.Message):
     __slots__ = ("enable_normalization", "normalization_db", "fade_in_seconds", "fade_out_seconds")
@@ -80,7 +82,7 @@ class RenderRequest(_message.Message):
     def __init__(self, job: _Optional[_Union[RenderJob, _Mapping]] = ..., source_audio: _Optional[_Union[_music_pb2.FileChunk, _Mapping]] = ..., reference_audio: _Optional[_Union[_music_pb2.FileChunk, _Mapping]] = ...) -> None: ...
 
 class RenderResponse(_message.Message):
-    __slots__ = ("queued", "started", "progress", "audio", "result")
+    __slots__ = ("queued", "started", "progress", "audio", "result", "live_audio")
     class Started(_message.Message):
         __slots__ = ("seed", "diffusion", "duration_seconds", "model", "warnings")
         SEED_FIELD_NUMBER: _ClassVar[int]
@@ -103,8 +105,15 @@ class RenderResponse(_message.Message):
         step_count: int
         total_step_count: int
         def __init__(self, phase: _Optional[_Union[RenderPhase, str]] = ..., step_count: _Optional[int] = ..., total_step_count: _Optional[int] = ...) -> None: ...
+    class LiveAudio(_message.Message):
+        __slots__ = ("first_sample", "chunk")
+        FIRST_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+        CHUNK_FIELD_NUMBER: _ClassVar[int]
+        first_sample: int
+        chunk: _music_pb2.PcmChunk
+        def __init__(self, first_sample: _Optional[int] = ..., chunk: _Optional[_Union[_music_pb2.PcmChunk, _Mapping]] = ...) -> None: ...
     class Result(_message.Message):
-        __slots__ = ("duration_seconds", "sample_count", "peak_before_normalization", "silent", "latents", "timings")
+        __slots__ = ("duration_seconds", "sample_count", "peak_before_normalization", "silent", "latents", "timings", "live_gain", "loudness")
         class TimingsEntry(_message.Message):
             __slots__ = ("key", "value")
             KEY_FIELD_NUMBER: _ClassVar[int]
@@ -118,24 +127,30 @@ class RenderResponse(_message.Message):
         SILENT_FIELD_NUMBER: _ClassVar[int]
         LATENTS_FIELD_NUMBER: _ClassVar[int]
         TIMINGS_FIELD_NUMBER: _ClassVar[int]
+        LIVE_GAIN_FIELD_NUMBER: _ClassVar[int]
+        LOUDNESS_FIELD_NUMBER: _ClassVar[int]
         duration_seconds: float
         sample_count: int
         peak_before_normalization: float
         silent: bool
         latents: _music_pb2.Latents
         timings: _containers.ScalarMap[str, float]
-        def __init__(self, duration_seconds: _Optional[float] = ..., sample_count: _Optional[int] = ..., peak_before_normalization: _Optional[float] = ..., silent: _Optional[bool] = ..., latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., timings: _Optional[_Mapping[str, float]] = ...) -> None: ...
+        live_gain: float
+        loudness: _music_pb2.Loudness
+        def __init__(self, duration_seconds: _Optional[float] = ..., sample_count: _Optional[int] = ..., peak_before_normalization: _Optional[float] = ..., silent: _Optional[bool] = ..., latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., timings: _Optional[_Mapping[str, float]] = ..., live_gain: _Optional[float] = ..., loudness: _Optional[_Union[_music_pb2.Loudness, _Mapping]] = ...) -> None: ...
     QUEUED_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
+    LIVE_AUDIO_FIELD_NUMBER: _ClassVar[int]
     queued: _music_pb2.QueueStatus
     started: RenderResponse.Started
     progress: RenderResponse.Progress
     audio: _music_pb2.PcmChunk
     result: RenderResponse.Result
-    def __init__(self, queued: _Optional[_Union[_music_pb2.QueueStatus, _Mapping]] = ..., started: _Optional[_Union[RenderResponse.Started, _Mapping]] = ..., progress: _Optional[_Union[RenderResponse.Progress, _Mapping]] = ..., audio: _Optional[_Union[_music_pb2.PcmChunk, _Mapping]] = ..., result: _Optional[_Union[RenderResponse.Result, _Mapping]] = ...) -> None: ...
+    live_audio: RenderResponse.LiveAudio
+    def __init__(self, queued: _Optional[_Union[_music_pb2.QueueStatus, _Mapping]] = ..., started: _Optional[_Union[RenderResponse.Started, _Mapping]] = ..., progress: _Optional[_Union[RenderResponse.Progress, _Mapping]] = ..., audio: _Optional[_Union[_music_pb2.PcmChunk, _Mapping]] = ..., result: _Optional[_Union[RenderResponse.Result, _Mapping]] = ..., live_audio: _Optional[_Union[RenderResponse.LiveAudio, _Mapping]] = ...) -> None: ...
 
 class EncodeAudioRequest(_message.Message):
     __slots__ = ("header", "audio")
@@ -184,28 +199,43 @@ class DecodeRequest(_message.Message):
     def __init__(self, latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., audio_codes: _Optional[_Union[DecodeRequest.Codes, _Mapping]] = ..., model: _Optional[str] = ..., finish: _Optional[_Union[Finish, _Mapping]] = ...) -> None: ...
 
 class DecodeResponse(_message.Message):
-    __slots__ = ("audio",)
+    __slots__ = ("audio", "result")
+    class Result(_message.Message):
+        __slots__ = ("duration_seconds", "peak_before_normalization", "silent", "loudness")
+        DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
+        PEAK_BEFORE_NORMALIZATION_FIELD_NUMBER: _ClassVar[int]
+        SILENT_FIELD_NUMBER: _ClassVar[int]
+        LOUDNESS_FIELD_NUMBER: _ClassVar[int]
+        duration_seconds: float
+        peak_before_normalization: float
+        silent: bool
+        loudness: _music_pb2.Loudness
+        def __init__(self, duration_seconds: _Optional[float] = ..., peak_before_normalization: _Optional[float] = ..., silent: _Optional[bool] = ..., loudness: _Optional[_Union[_music_pb2.Loudness, _Mapping]] = ...) -> None: ...
     AUDIO_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
     audio: _music_pb2.PcmChunk
-    def __init__(self, audio: _Optional[_Union[_music_pb2.PcmChunk, _Mapping]] = ...) -> None: ...
+    result: DecodeResponse.Result
+    def __init__(self, audio: _Optional[_Union[_music_pb2.PcmChunk, _Mapping]] = ..., result: _Optional[_Union[DecodeResponse.Result, _Mapping]] = ...) -> None: ...
 
 class GetModelInfoRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class GetModelInfoResponse(_message.Message):
-    __slots__ = ("models", "vae", "text_encoder", "max_queued_count", "max_upload_bytes")
+    __slots__ = ("models", "vae", "text_encoder", "max_queued_count", "max_upload_bytes", "max_song_count")
     MODELS_FIELD_NUMBER: _ClassVar[int]
     VAE_FIELD_NUMBER: _ClassVar[int]
     TEXT_ENCODER_FIELD_NUMBER: _ClassVar[int]
     MAX_QUEUED_COUNT_FIELD_NUMBER: _ClassVar[int]
     MAX_UPLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_SONG_COUNT_FIELD_NUMBER: _ClassVar[int]
     models: _containers.RepeatedCompositeFieldContainer[DitModel]
     vae: _music_pb2.ModelVersion
     text_encoder: _music_pb2.ModelVersion
     max_queued_count: int
     max_upload_bytes: int
-    def __init__(self, models: _Optional[_Iterable[_Union[DitModel, _Mapping]]] = ..., vae: _Optional[_Union[_music_pb2.ModelVersion, _Mapping]] = ..., text_encoder: _Optional[_Union[_music_pb2.ModelVersion, _Mapping]] = ..., max_queued_count: _Optional[int] = ..., max_upload_bytes: _Optional[int] = ...) -> None: ...
+    max_song_count: int
+    def __init__(self, models: _Optional[_Iterable[_Union[DitModel, _Mapping]]] = ..., vae: _Optional[_Union[_music_pb2.ModelVersion, _Mapping]] = ..., text_encoder: _Optional[_Union[_music_pb2.ModelVersion, _Mapping]] = ..., max_queued_count: _Optional[int] = ..., max_upload_bytes: _Optional[int] = ..., max_song_count: _Optional[int] = ...) -> None: ...
 
 class DitModel(_message.Message):
     __slots__ = ("model", "is_turbo", "tasks", "defaults", "max_inference_steps", "code_count")

@@ -136,7 +136,7 @@ class BatchParams(_message.Message):
     def __init__(self, batch_size: _Optional[int] = ..., use_random_seed: _Optional[bool] = ..., seeds: _Optional[_Iterable[int]] = ..., lm_seeds: _Optional[_Iterable[int]] = ..., dit_seeds: _Optional[_Iterable[int]] = ..., plan_seed: _Optional[int] = ...) -> None: ...
 
 class OutputParams(_message.Message):
-    __slots__ = ("audio_format", "mp3_bits_per_second", "enable_normalization", "normalization_db", "fade_in_seconds", "fade_out_seconds", "return_latents")
+    __slots__ = ("audio_format", "mp3_bits_per_second", "enable_normalization", "normalization_db", "fade_in_seconds", "fade_out_seconds", "return_latents", "stream_audio")
     AUDIO_FORMAT_FIELD_NUMBER: _ClassVar[int]
     MP3_BITS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
     ENABLE_NORMALIZATION_FIELD_NUMBER: _ClassVar[int]
@@ -144,6 +144,7 @@ class OutputParams(_message.Message):
     FADE_IN_SECONDS_FIELD_NUMBER: _ClassVar[int]
     FADE_OUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     RETURN_LATENTS_FIELD_NUMBER: _ClassVar[int]
+    STREAM_AUDIO_FIELD_NUMBER: _ClassVar[int]
     audio_format: _music_pb2.AudioFormat
     mp3_bits_per_second: int
     enable_normalization: bool
@@ -151,10 +152,11 @@ class OutputParams(_message.Message):
     fade_in_seconds: float
     fade_out_seconds: float
     return_latents: bool
-    def __init__(self, audio_format: _Optional[_Union[_music_pb2.AudioFormat, str]] = ..., mp3_bits_per_second: _Optional[int] = ..., enable_normalization: _Optional[bool] = ..., normalization_db: _Optional[float] = ..., fade_in_seconds: _Optional[float] = ..., fade_out_seconds: _Optional[float] = ..., return_latents: _Optional[bool] = ...) -> None: ...
+    stream_audio: bool
+    def __init__(self, audio_format: _Optional[_Union[_music_pb2.AudioFormat, str]] = ..., mp3_bits_per_second: _Optional[int] = ..., enable_normalization: _Optional[bool] = ..., normalization_db: _Optional[float] = ..., fade_in_seconds: _Optional[float] = ..., fade_out_seconds: _Optional[float] = ..., return_latents: _Optional[bool] = ..., stream_audio: _Optional[bool] = ...) -> None: ...
 
 class GenerateMusicResponse(_message.Message):
-    __slots__ = ("accepted", "queued", "plan_field", "plan", "progress", "audio_start", "audio", "song", "result")
+    __slots__ = ("accepted", "queued", "plan_field", "plan", "progress", "audio_start", "audio", "song", "result", "live_audio", "retried")
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     QUEUED_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_FIELD_NUMBER: _ClassVar[int]
@@ -164,6 +166,8 @@ class GenerateMusicResponse(_message.Message):
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     SONG_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
+    LIVE_AUDIO_FIELD_NUMBER: _ClassVar[int]
+    RETRIED_FIELD_NUMBER: _ClassVar[int]
     accepted: Accepted
     queued: Queued
     plan_field: PlanField
@@ -173,7 +177,9 @@ class GenerateMusicResponse(_message.Message):
     audio: AudioChunk
     song: Song
     result: GenerateMusicResult
-    def __init__(self, accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queued: _Optional[_Union[Queued, _Mapping]] = ..., plan_field: _Optional[_Union[PlanField, _Mapping]] = ..., plan: _Optional[_Union[Plan, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., audio_start: _Optional[_Union[AudioStart, _Mapping]] = ..., audio: _Optional[_Union[AudioChunk, _Mapping]] = ..., song: _Optional[_Union[Song, _Mapping]] = ..., result: _Optional[_Union[GenerateMusicResult, _Mapping]] = ...) -> None: ...
+    live_audio: LiveAudio
+    retried: Retried
+    def __init__(self, accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queued: _Optional[_Union[Queued, _Mapping]] = ..., plan_field: _Optional[_Union[PlanField, _Mapping]] = ..., plan: _Optional[_Union[Plan, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., audio_start: _Optional[_Union[AudioStart, _Mapping]] = ..., audio: _Optional[_Union[AudioChunk, _Mapping]] = ..., song: _Optional[_Union[Song, _Mapping]] = ..., result: _Optional[_Union[GenerateMusicResult, _Mapping]] = ..., live_audio: _Optional[_Union[LiveAudio, _Mapping]] = ..., retried: _Optional[_Union[Retried, _Mapping]] = ...) -> None: ...
 
 class Seeds(_message.Message):
     __slots__ = ("lm_seed", "dit_seed")
@@ -206,6 +212,14 @@ class Queued(_message.Message):
     song_index: int
     status: _music_pb2.QueueStatus
     def __init__(self, stage: _Optional[_Union[Stage, str]] = ..., song_index: _Optional[int] = ..., status: _Optional[_Union[_music_pb2.QueueStatus, _Mapping]] = ...) -> None: ...
+
+class Retried(_message.Message):
+    __slots__ = ("stage", "song_index")
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    SONG_INDEX_FIELD_NUMBER: _ClassVar[int]
+    stage: Stage
+    song_index: int
+    def __init__(self, stage: _Optional[_Union[Stage, str]] = ..., song_index: _Optional[int] = ...) -> None: ...
 
 class PlanField(_message.Message):
     __slots__ = ("name", "value")
@@ -273,8 +287,18 @@ class AudioChunk(_message.Message):
     data: bytes
     def __init__(self, song_index: _Optional[int] = ..., offset_bytes: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
+class LiveAudio(_message.Message):
+    __slots__ = ("song_index", "first_sample", "chunk")
+    SONG_INDEX_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    song_index: int
+    first_sample: int
+    chunk: _music_pb2.PcmChunk
+    def __init__(self, song_index: _Optional[int] = ..., first_sample: _Optional[int] = ..., chunk: _Optional[_Union[_music_pb2.PcmChunk, _Mapping]] = ...) -> None: ...
+
 class Song(_message.Message):
-    __slots__ = ("song_index", "seeds", "audio_codes", "requested_duration_seconds", "resolved_duration_seconds", "actual_duration_seconds", "audio_sha256", "peak_before_normalization", "silent", "latents", "timings", "error", "warnings")
+    __slots__ = ("song_index", "seeds", "audio_codes", "requested_duration_seconds", "resolved_duration_seconds", "actual_duration_seconds", "audio_sha256", "peak_before_normalization", "silent", "latents", "timings", "error", "warnings", "live_gain", "loudness")
     class TimingsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -295,6 +319,8 @@ class Song(_message.Message):
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    LIVE_GAIN_FIELD_NUMBER: _ClassVar[int]
+    LOUDNESS_FIELD_NUMBER: _ClassVar[int]
     song_index: int
     seeds: Seeds
     audio_codes: _containers.RepeatedScalarFieldContainer[int]
@@ -308,7 +334,9 @@ class Song(_message.Message):
     timings: _containers.ScalarMap[str, float]
     error: SongError
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, song_index: _Optional[int] = ..., seeds: _Optional[_Union[Seeds, _Mapping]] = ..., audio_codes: _Optional[_Iterable[int]] = ..., requested_duration_seconds: _Optional[float] = ..., resolved_duration_seconds: _Optional[float] = ..., actual_duration_seconds: _Optional[float] = ..., audio_sha256: _Optional[str] = ..., peak_before_normalization: _Optional[float] = ..., silent: _Optional[bool] = ..., latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., timings: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[SongError, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    live_gain: float
+    loudness: _music_pb2.Loudness
+    def __init__(self, song_index: _Optional[int] = ..., seeds: _Optional[_Union[Seeds, _Mapping]] = ..., audio_codes: _Optional[_Iterable[int]] = ..., requested_duration_seconds: _Optional[float] = ..., resolved_duration_seconds: _Optional[float] = ..., actual_duration_seconds: _Optional[float] = ..., audio_sha256: _Optional[str] = ..., peak_before_normalization: _Optional[float] = ..., silent: _Optional[bool] = ..., latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ..., timings: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[SongError, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., live_gain: _Optional[float] = ..., loudness: _Optional[_Union[_music_pb2.Loudness, _Mapping]] = ...) -> None: ...
 
 class SongError(_message.Message):
     __slots__ = ("code", "reason", "message", "retry_delay_seconds", "violations", "facts")

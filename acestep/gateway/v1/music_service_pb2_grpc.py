@@ -35,11 +35,12 @@ class MusicServiceStub:
     for a bad field, `google.rpc.BadRequest`:
 
     INVALID_ARGUMENT     a field is out of its range; the same request can never succeed
-    ALREADY_EXISTS       a request with the same id is running
+    ALREADY_EXISTS       another request has the same id
     NOT_FOUND            a model or an uploaded audio that is not here
     FAILED_PRECONDITION  a task that the named model cannot do
     RESOURCE_EXHAUSTED   a queue is full, or a quota; `RetryInfo` says when to come again
-    UNAVAILABLE          a stage is loading, draining or gone; safe to retry
+    UNAVAILABLE          a stage is loading, draining or gone, and no other replica of it can
+    take over; safe to retry, `RetryInfo` says when
     UNIMPLEMENTED        a part of this contract that this version does not offer yet
     DEADLINE_EXCEEDED    the caller's deadline passed, or a stage took longer than it may
     """
@@ -92,11 +93,12 @@ class MusicServiceServicer:
     for a bad field, `google.rpc.BadRequest`:
 
     INVALID_ARGUMENT     a field is out of its range; the same request can never succeed
-    ALREADY_EXISTS       a request with the same id is running
+    ALREADY_EXISTS       another request has the same id
     NOT_FOUND            a model or an uploaded audio that is not here
     FAILED_PRECONDITION  a task that the named model cannot do
     RESOURCE_EXHAUSTED   a queue is full, or a quota; `RetryInfo` says when to come again
-    UNAVAILABLE          a stage is loading, draining or gone; safe to retry
+    UNAVAILABLE          a stage is loading, draining or gone, and no other replica of it can
+    take over; safe to retry, `RetryInfo` says when
     UNIMPLEMENTED        a part of this contract that this version does not offer yet
     DEADLINE_EXCEEDED    the caller's deadline passed, or a stage took longer than it may
     """
@@ -197,11 +199,12 @@ class MusicService:
     for a bad field, `google.rpc.BadRequest`:
 
     INVALID_ARGUMENT     a field is out of its range; the same request can never succeed
-    ALREADY_EXISTS       a request with the same id is running
+    ALREADY_EXISTS       another request has the same id
     NOT_FOUND            a model or an uploaded audio that is not here
     FAILED_PRECONDITION  a task that the named model cannot do
     RESOURCE_EXHAUSTED   a queue is full, or a quota; `RetryInfo` says when to come again
-    UNAVAILABLE          a stage is loading, draining or gone; safe to retry
+    UNAVAILABLE          a stage is loading, draining or gone, and no other replica of it can
+    take over; safe to retry, `RetryInfo` says when
     UNIMPLEMENTED        a part of this contract that this version does not offer yet
     DEADLINE_EXCEEDED    the caller's deadline passed, or a stage took longer than it may
     """

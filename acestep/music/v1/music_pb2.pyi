@@ -198,6 +198,14 @@ class PcmChunk(_message.Message):
     channel_count: int
     def __init__(self, samples: _Optional[bytes] = ..., sample_rate_hertz: _Optional[int] = ..., channel_count: _Optional[int] = ...) -> None: ...
 
+class Loudness(_message.Message):
+    __slots__ = ("integrated_lufs", "true_peak_dbtp")
+    INTEGRATED_LUFS_FIELD_NUMBER: _ClassVar[int]
+    TRUE_PEAK_DBTP_FIELD_NUMBER: _ClassVar[int]
+    integrated_lufs: float
+    true_peak_dbtp: float
+    def __init__(self, integrated_lufs: _Optional[float] = ..., true_peak_dbtp: _Optional[float] = ...) -> None: ...
+
 class FileChunk(_message.Message):
     __slots__ = ("data",)
     DATA_FIELD_NUMBER: _ClassVar[int]

@@ -1,7 +1,7 @@
 """Replay a file of vectors through the product, and tell passed, departed and failed apart."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -69,9 +69,15 @@ def replay(vectors: Path, tokenizer: Path) -> list[Outcome]:
     return [outcome(world, group, vector) for group, members in world.groups.items() for vector in members]
 
 
-def outcome(world: World, group: str, vector: Vector) -> Outcome:
+def outcome(
+    world: World,
+    group: str,
+    vector: Vector,
+    adapters: Mapping[str, Adapter] = ADAPTERS,
+    departures: Sequence[Departure] = DEPARTURES,
+) -> Outcome:
     try:
-        replayed = ADAPTERS[group](world, vector)
+        replayed = adapters[group](world, vector)
     except (KeyError, IndexError, TypeError, ValueError) as error:  # of a form that no adapter knows
         replayed = Replayed({"replay": repr(error)}, {"replay": "a known form"})
     used: list[Departure] = []
@@ -80,7 +86,7 @@ def outcome(world: World, group: str, vector: Vector) -> Outcome:
         ours = replayed.ours[fact]
         if ours == theirs:
             continue
-        found = _departure(group, vector, fact, ours, theirs)
+        found = _departure(departures, group, vector, fact, ours, theirs)
         if found is None:
             unexplained[fact] = (ours, theirs)
         elif found not in used:
@@ -89,8 +95,10 @@ def outcome(world: World, group: str, vector: Vector) -> Outcome:
     return Outcome(group, vector, verdict, tuple(used), unexplained)
 
 
-def _departure(group: str, vector: Vector, fact: str, ours: Any, theirs: Any) -> Departure | None:
-    for departure in DEPARTURES:
+def _departure(
+    departures: Sequence[Departure], group: str, vector: Vector, fact: str, ours: Any, theirs: Any
+) -> Departure | None:
+    for departure in departures:
         if group not in departure.groups or fact not in departure.facts:
             continue
         if vector["id"] in departure.ids or departure.when(vector, ours, theirs):

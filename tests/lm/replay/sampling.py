@@ -14,7 +14,7 @@ from common.revision import Revision
 from lm_service import wire
 from lm_service.engine import Model
 from lm_service.prompt import PromptLayout
-from lm_service.sampling import Sampling, guided, penalised, threshold
+from lm_service.sampling import Sampling, guided, penalised, settings_of, threshold
 from lm_service.settings import Settings
 from lm_service.song import Jobs, Plan, Wish
 from tests.lm.replay.world import ABSENT, Replayed, Vector, World
@@ -34,8 +34,8 @@ def numbers(values: list[float | str]) -> Tensor:
 
 def filtered(scores: Tensor, top_k: int, top_p: float) -> Tensor:
     best = scores.sort(descending=True).values[None]
-    total = best.logsumexp(-1, keepdim=True)
-    lowest = threshold(best, total, torch.tensor([[top_k]]), torch.tensor([[top_p]]))
+    settings = settings_of((Sampling(temperature=1.0, top_k=top_k, top_p=top_p),), scores.device)
+    lowest = threshold(best, settings, None)
     return scores.masked_fill(scores < lowest[0], -torch.inf)
 
 

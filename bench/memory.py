@@ -1,0 +1,47 @@
+"""Whether processes keep the memory that they have: sampled from `/proc`, judged by a straight line."""
+
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MIB = 1 << 20
+
+
+def resident_mib(pid: int) -> float:
+    """Memory of this process in use, in MiB. Raises `FileNotFoundError` if it has ended."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / MIB
+    raise FileNotFoundError(f"process {pid} has ended")
+
+
+@dataclass(slots=True)
+class Series:
+    """Memory of one process over time."""
+
+    name: str
+    pid: int
+    samples: list[tuple[float, float]] = field(default_factory=list)
+    """Minutes since an arbitrary moment, and MiB."""
+
+    def sample(self) -> None:
+        self.samples.append((time.monotonic() / 60, resident_mib(self.pid)))
+
+    def after_warm_up(self) -> list[tuple[float, float]]:
+        """The samples of the last two thirds of the time."""
+        first, last = self.samples[0][0], self.samples[-1][0]
+        return [sample for sample in self.samples if sample[0] >= first + (last - first) / 3]
+
+    def slope(self) -> float:
+        """MiB per minute after the warm-up, by least squares."""
+        return statistics.linear_regression(*zip(*self.after_warm_up(), strict=True)).slope
+
+    def summary(self) -> str:
+        series, start = [mib for _, mib in self.after_warm_up()], self.samples[0][0]
+        thinned = self.samples[:: max(1, len(self.samples) // 12)]
+        shown = " ".join(f"{minute - start:.0f}:{mib:.0f}" for minute, mib in thinned)
+        return (
+            f"{self.name}: {min(series):.0f} to {max(series):.0f} MiB after warm-up,"
+            f" slope {self.slope():+.3f} MiB/min; minute:MiB {shown}"
+        )

@@ -1,0 +1,152 @@
+"""How loud a song is: integrated loudness and true peak, as ITU-R BS.1770-4 defines them.
+
+It is read in blocks, so that measuring needs no memory of the song's size.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+from common.music import SAMPLE_RATE_HZ
+from dit_service.engine import LaidSound, Waveform
+
+SEGMENT = SAMPLE_RATE_HZ // 10
+"""Gating blocks last 400 ms, and one begins every 100 ms."""
+SEGMENTS_OF_BLOCK = 4
+ABSOLUTE_GATE_LUFS = -70.0
+RELATIVE_GATE_LU = -10.0
+
+HOP = 12 * SEGMENT
+LEAD = 2**16 - HOP
+"""After so many samples the filters have forgotten what was before: they are down by 340 dB."""
+
+HEAD_EFFECT = (
+    (1.53512485958697, -2.69169618940638, 1.19839281085285),
+    (1, -1.69065929318241, 0.73248077421585),
+)
+HIGH_PASS = (1, -2, 1), (1, -1.99004745483398, 0.99007225036621)
+
+# The interpolating filter of annex 2: what lies at four places between two samples.
+NEAR = (
+    *(
+        0.0017089843750,
+        0.0109863281250,
+        -0.0196533203125,
+        0.0332031250000,
+        -0.0594482421875,
+        0.1373291015625,
+    ),
+    *(
+        0.9721679687500,
+        -0.1022949218750,
+        0.0476074218750,
+        -0.0266113281250,
+        0.0148925781250,
+        -0.0083007812500,
+    ),
+)
+BETWEEN = (
+    *(
+        -0.0291748046875,
+        0.0292968750000,
+        -0.0517578125000,
+        0.0891113281250,
+        -0.1665039062500,
+        0.4650878906250,
+    ),
+    *(
+        0.7797851562500,
+        -0.2003173828125,
+        0.1015625000000,
+        -0.0582275390625,
+        0.0330810546875,
+        -0.0189208984375,
+    ),
+)
+PLACES = np.array([NEAR, BETWEEN, BETWEEN[::-1], NEAR[::-1]], np.float32).T
+TAPS = len(NEAR)
+REACH = float(np.abs(PLACES).sum(axis=0).max())
+"""How far beyond the samples around it an interpolated one can be, as a factor."""
+WINDOW = 480
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """`None` where there is nothing to measure: in silence, and in less than 400 ms."""
+
+    integrated_lufs: float | None
+    true_peak_dbtp: float | None
+
+
+def measure(waveform: Waveform) -> Loudness:
+    """Of `waveform` `[samples, 2]` at 48 kHz; blocking."""
+    segments, peak = [], float(np.abs(waveform).max(initial=0)) if len(waveform) < HOP else 0.0
+    for block in _blocks(waveform):
+        segments.append(_segment_powers(block))
+        peak = _true_peak(block[LEAD - TAPS + 1 :], peak)
+    whole = len(waveform) // SEGMENT
+    powers = np.concatenate(segments)[:whole] if segments else np.empty(0)
+    return Loudness(_gated(powers), 20 * math.log10(peak) if peak > 0 else None)
+
+
+def _blocks(waveform: Waveform) -> Iterator[Waveform]:
+    """`[LEAD + HOP, 2]` each: what comes next, and what was before it. Silence surrounds the song."""
+    count = math.ceil((len(waveform) + TAPS) / HOP)
+    padded = LaidSound(waveform, LEAD, LEAD + count * HOP)
+    for start in range(0, count * HOP, HOP):
+        yield padded[start : start + LEAD + HOP]
+
+
+def _weighting() -> npt.NDArray[np.complex64]:
+    """What the filters do to each frequency of a block."""
+    z = np.exp(-2j * np.pi * np.fft.rfftfreq(LEAD + HOP))
+    above, below = (
+        np.prod([np.polyval(stage[part][::-1], z) for stage in (HEAD_EFFECT, HIGH_PASS)], axis=0)
+        for part in (0, 1)
+    )
+    weighting: npt.NDArray[np.complex64] = (above / below).astype(np.complex64)[:, None]
+    return weighting
+
+
+WEIGHTING = _weighting()
+
+
+def _segment_powers(block: Waveform) -> npt.NDArray[np.float64]:
+    """Mean squares of the weighted block by segment, both sides added."""
+    weighted = np.fft.irfft(np.fft.rfft(block, axis=0) * WEIGHTING, axis=0)[LEAD:]
+    squares = np.square(weighted, dtype=np.float64).reshape(-1, SEGMENT, block.shape[1])
+    powers: npt.NDArray[np.float64] = squares.mean(axis=1).sum(axis=1)
+    return powers
+
+
+def _gated(segments: npt.NDArray[np.float64]) -> float | None:
+    if len(segments) < SEGMENTS_OF_BLOCK:
+        return None
+    powers = sliding_window_view(segments, SEGMENTS_OF_BLOCK).mean(axis=1)
+    heard = powers[powers > _power(ABSOLUTE_GATE_LUFS)]
+    if not len(heard):
+        return None
+    loud = heard[heard > heard.mean() * 10 ** (RELATIVE_GATE_LU / 10)]
+    return -0.691 + 10 * math.log10(loud.mean())
+
+
+def _power(lufs: float) -> float:
+    return float(10 ** ((lufs + 0.691) / 10))
+
+
+def _true_peak(block: Waveform, peak: float) -> float:
+    """The larger of `peak` and what lies on and between the samples of `block`.
+
+    Interpolated only where it could be larger, which in music is in few places.
+    """
+    windows = sliding_window_view(block, WINDOW + TAPS - 1, axis=0)[::WINDOW].reshape(-1, WINDOW + TAPS - 1)
+    highest = np.abs(windows).max(axis=1)
+    peak = max(peak, float(highest.max()))
+    for window in windows[highest * REACH > peak]:
+        between = sliding_window_view(window, TAPS) @ PLACES
+        peak = max(peak, float(between.max()), -float(between.min()))
+    return peak

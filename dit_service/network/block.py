@@ -1,0 +1,159 @@
+"""One layer of the diffusion transformer, over packed rows.
+
+Source: spec dit.md 1.6.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dit_service.network.attention import Spans, attend
+from dit_service.network.sizes import Sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a song's tokens attend to beside each other, in every layer: its condition.
+
+    It is the same in every step, so it is computed once for a song.
+    """
+
+    keys: Tensor
+    """`[layers, tokens, key heads, width]`, normed."""
+    values: Tensor
+    """`[layers, tokens, key heads, width]`."""
+
+    def at(self, layer: int) -> tuple[Tensor, Tensor]:
+        return self.keys[layer], self.values[layer]
+
+    @property
+    def length(self) -> int:
+        return self.keys.shape[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Around:
+    """What a layer needs to know of the packed sequence it works on."""
+
+    rows: Spans
+    asked_rows: Spans
+    """The rows that hear a condition, one at least; they come first."""
+    heard: Spans
+    """What those rows hear."""
+    rotation: tuple[Tensor, Tensor]
+    """Cosines and sines of the tokens' places, `[tokens, 1, width / 2]` float32."""
+
+    @property
+    def asked_tokens(self) -> int:
+        return sum(self.asked_rows.lengths)
+
+
+class Norm(nn.Module):
+    """Root mean square normalisation over the last dimension."""
+
+    def __init__(self, width: int, epsilon: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(width))
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
+
+
+class SelfAttention(nn.Module):
+    def __init__(self, sizes: Sizes, window: int | None) -> None:
+        super().__init__()
+        self.window, self.head_width = window, sizes.head_width
+        self.parts = [sizes.query_width, sizes.key_width, sizes.key_width]
+        self.qkv = nn.Linear(sizes.hidden, sum(self.parts), bias=sizes.attention_bias)
+        self.o_proj = nn.Linear(sizes.query_width, sizes.hidden, bias=sizes.attention_bias)
+        self.q_norm = Norm(sizes.head_width, sizes.epsilon)
+        self.k_norm = Norm(sizes.head_width, sizes.epsilon)
+
+    def forward(self, x: Tensor, around: Around) -> Tensor:
+        queries, keys, values = (
+            part.view(len(x), -1, self.head_width) for part in torch.split(self.qkv(x), self.parts, -1)
+        )
+        queries = rotated(self.q_norm(queries), around.rotation)
+        keys = rotated(self.k_norm(keys), around.rotation)
+        mixed = attend(queries, keys, values, around.rows, around.rows, self.window)
+        return self.o_proj(mixed.flatten(1))  # type: ignore[no-any-return]
+
+
+class CrossAttention(nn.Module):
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.head_width = sizes.head_width
+        self.sharing = sizes.heads // sizes.key_heads
+        self.query = nn.Linear(sizes.hidden, sizes.query_width, bias=sizes.attention_bias)
+        self.key_value = nn.Linear(sizes.hidden, 2 * sizes.key_width, bias=sizes.attention_bias)
+        self.o_proj = nn.Linear(sizes.query_width, sizes.hidden, bias=sizes.attention_bias)
+        self.q_norm = Norm(sizes.head_width, sizes.epsilon)
+        self.k_norm = Norm(sizes.head_width, sizes.epsilon)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, around: Around) -> Tensor:
+        """For tokens of the rows that are asked; `keys` and `values` are this layer's."""
+        queries = self.q_norm(self.query(x).unflatten(-1, (-1, self.head_width)))
+        mixed = attend(queries, keys, values, around.asked_rows, around.heard)
+        return self.o_proj(mixed.flatten(1))  # type: ignore[no-any-return]
+
+    def heard(self, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values `[tokens, key heads, width]` of a condition `[tokens, hidden]`."""
+        keys, values = self.key_value(condition).unflatten(-1, (2, -1, self.head_width)).unbind(1)
+        return self.k_norm(keys), values
+
+    def unasked(self, null: Tensor) -> Tensor:
+        """What is heard where all of the condition is `null` `[1, hidden]`: the same by every query.
+
+        All keys are equal, so all weights are, and the values too (spec dit.md 10.10).
+        """
+        _, values = self.heard(null)
+        return self.o_proj(values.repeat_interleave(self.sharing, 1).flatten(1))  # type: ignore[no-any-return]
+
+
+class FeedForward(nn.Module):
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(sizes.hidden, 2 * sizes.feed_forward, bias=False)
+        self.down_proj = nn.Linear(sizes.feed_forward, sizes.hidden, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up(x).chunk(2, -1)
+        return self.down_proj(functional.silu(gate) * up)  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    def __init__(self, sizes: Sizes, window: int | None) -> None:
+        super().__init__()
+        self.self_attn_norm = Norm(sizes.hidden, sizes.epsilon)
+        self.self_attn = SelfAttention(sizes, window)
+        self.cross_attn_norm = Norm(sizes.hidden, sizes.epsilon)
+        self.cross_attn = CrossAttention(sizes)
+        self.mlp_norm = Norm(sizes.hidden, sizes.epsilon)
+        self.mlp = FeedForward(sizes)
+        self.scale_shift_table = nn.Parameter(torch.empty(1, 6, sizes.hidden))
+
+    def forward(
+        self, x: Tensor, moment: Tensor, heard: tuple[Tensor, Tensor], unasked: Tensor, around: Around
+    ) -> Tensor:
+        """`x` `[tokens, hidden]` one layer on.
+
+        `moment` is what the time does to this layer: `[tokens or 1, 6, hidden]`. `heard` are its
+        keys and values for the rows that are asked, `unasked` `[1, hidden]` is for the others.
+        """
+        shift, scale, gate, late_shift, late_scale, late_gate = moment.unbind(1)
+        x = x + gate * self.self_attn(self.self_attn_norm(x) * (1 + scale) + shift, around)
+        asked, others = torch.split(x, [around.asked_tokens, len(x) - around.asked_tokens])
+        asked = asked + self.cross_attn(self.cross_attn_norm(asked), *heard, around)
+        x = torch.cat([asked, others + unasked]) if len(others) else asked
+        return x + late_gate * self.mlp(self.mlp_norm(x) * (1 + late_scale) + late_shift)  # type: ignore[no-any-return]
+
+
+def rotated(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    """`[tokens, heads, width]`, turned by the tokens' places; first and second half are the pairs."""
+    cosines, sines = rotation
+    first, second = x.float().chunk(2, -1)
+    turned = torch.cat([first * cosines - second * sines, second * cosines + first * sines], -1)
+    return turned.to(x.dtype)

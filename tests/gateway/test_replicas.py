@@ -1,0 +1,179 @@
+"""Several replicas of each stage: work is spread, and a replica that is lost costs time, not songs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from acestep.client import Client, connect
+from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
+from acestep.errors import ServiceError
+from acestep.gateway.v1 import music_service_pb2 as pb
+from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
+from common.server import Server
+from gateway.addresses import resolved
+from gateway.metrics import REPLICA_ADMITTED
+from gateway.stages import DIT, LM
+from gateway.uploads import Uploads
+from tests.gateway.conftest import gateway_over, serving_stage
+from tests.gateway.fakes import FakeDit, FakeLm
+from tests.gateway.test_generate import events_of, song_request, songs_of
+
+
+@dataclass(slots=True)
+class Running:
+    """A stage that can be stopped like a process that dies."""
+
+    fake: Any
+    server: Server
+    stack: AsyncExitStack
+
+    async def die(self) -> None:
+        await self.stack.aclose()
+
+
+@dataclass(slots=True)
+class Farm:
+    """A gateway over two replicas of each stage."""
+
+    client: Client
+    lms: list[Running] = field(default_factory=list)
+    dits: list[Running] = field(default_factory=list)
+
+
+async def start(fake: FakeLm | FakeDit) -> Running:
+    stack = AsyncExitStack()
+    if isinstance(fake, FakeLm):
+        stage = serving_stage(partial(lm_rpc.add_LmServiceServicer_to_server, fake), LM)
+    else:
+        stage = serving_stage(partial(dit_rpc.add_DitServiceServicer_to_server, fake), DIT)
+    return Running(fake, await stack.enter_async_context(stage), stack)
+
+
+@pytest.fixture
+async def farm(tmp_path: Path) -> AsyncIterator[Farm]:
+    lms, dits = [await start(FakeLm()) for _ in range(2)], [await start(FakeDit()) for _ in range(2)]
+    uploads = Uploads(tmp_path, 2_000_000, 4_000_000, 60.0)
+    lm_ports, dit_ports = [item.server.port for item in lms], [item.server.port for item in dits]
+    async with gateway_over(lm_ports, dit_ports, uploads) as address, connect(address) as client:
+        await until(lambda: replicas_admitted(lm_ports + dit_ports) == 4)
+        yield Farm(client, lms, dits)
+    for item in (*lms, *dits):
+        await item.die()
+
+
+def replicas_admitted(ports: list[int]) -> float:
+    addresses = {f"localhost:{port}" for port in ports}
+    samples = [sample for metric in REPLICA_ADMITTED.collect() for sample in metric.samples]
+    return sum(sample.value for sample in samples if sample.labels["replica"] in addresses)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_songs_are_spread_over_the_replicas(farm: Farm) -> None:
+    await songs_of(farm.client, song_request(seeds=(1, 2, 3, 4)))
+
+    assert [len(dit.fake.jobs) for dit in farm.dits] == [2, 2]
+    assert sum(len(lm.fake.requests) for lm in farm.lms) == 5
+
+
+async def test_a_song_whose_diffusion_is_lost_is_made_by_the_other_replica(farm: Farm) -> None:
+    (expected,) = await songs_of(farm.client, song_request())
+    for dit in farm.dits:
+        dit.fake.jobs.clear()
+        dit.fake.gate.close()
+    making = asyncio.create_task(events_of(farm.client, song_request()))
+    await until(lambda: any(dit.fake.jobs for dit in farm.dits))
+    working, idle = sorted(farm.dits, key=lambda dit: len(dit.fake.jobs), reverse=True)
+
+    idle.fake.gate.open()
+    await working.die()
+
+    events = await making
+    assert [event.retried for event in events if event.HasField("retried")] == [
+        pb.Retried(stage=pb.STAGE_DIT, song_index=0)
+    ]
+    (song,) = [event.song for event in events if event.HasField("song")]
+    assert song.audio_sha256 == expected.song.audio_sha256
+
+
+async def test_a_song_whose_language_model_is_lost_is_made_by_the_other_replica(farm: Farm) -> None:
+    (expected,) = await songs_of(farm.client, song_request())
+    for lm in farm.lms:
+        lm.fake.requests.clear()
+        lm.fake.gate.close()
+    making = asyncio.create_task(songs_of(farm.client, song_request()))
+    await until(lambda: any(lm.fake.requests for lm in farm.lms))
+    working, idle = sorted(farm.lms, key=lambda lm: len(lm.fake.requests), reverse=True)
+
+    idle.fake.gate.open()
+    await working.die()
+
+    (song,) = await making
+    assert song.data == expected.data
+    assert song.song.audio_codes == expected.song.audio_codes
+
+
+async def test_without_another_replica_the_caller_is_told_when_to_come_again(farm: Farm) -> None:
+    await farm.dits.pop().die()
+    (dit,) = farm.dits
+    dit.fake.gate.close()
+    making = asyncio.create_task(songs_of(farm.client, song_request()))
+    await until(lambda: bool(dit.fake.jobs))
+
+    await dit.die()
+
+    with pytest.raises(ServiceError) as caught:
+        await making
+    assert caught.value.code is grpc.StatusCode.UNAVAILABLE
+    assert caught.value.retry_after_s == 5.0
+
+
+async def test_a_replica_that_drains_is_left_alone_and_taken_back_when_it_serves_again(farm: Farm) -> None:
+    draining, other = farm.dits
+    await draining.server.refuse()
+    await until(lambda: replicas_admitted([draining.server.port]) == 0)
+    await songs_of(farm.client, song_request(seeds=(1, 2)))
+    assert (len(draining.fake.jobs), len(other.fake.jobs)) == (0, 2)
+
+    await draining.server.welcome()
+    await until(lambda: replicas_admitted([draining.server.port]) == 1)
+    await songs_of(farm.client, song_request(seeds=(1, 2)))
+
+    assert (len(draining.fake.jobs), len(other.fake.jobs)) == (1, 3)
+
+
+async def test_a_replica_with_other_models_is_not_used_until_it_is_the_only_one(tmp_path: Path) -> None:
+    lm, old = await start(FakeLm()), await start(FakeDit())
+    new = await start(FakeDit(model="dit-new"))
+    uploads = Uploads(tmp_path, 2_000_000, 4_000_000, 60.0)
+    await new.server.refuse()
+    async with (
+        gateway_over([lm.server.port], [old.server.port, new.server.port], uploads) as address,
+        connect(address) as client,
+    ):
+        await new.server.welcome()
+        await songs_of(client, song_request(seeds=(1, 2, 3)))
+        assert (len(old.fake.jobs), len(new.fake.jobs)) == (3, 0)
+
+        await old.die()
+        await until(lambda: replicas_admitted([new.server.port]) == 1)
+
+        offered = await client.capabilities()
+        assert [model.model.name for model in offered.dit_models] == ["dit-new"]
+    for item in (lm, new):
+        await item.die()
+
+
+async def test_a_name_stands_for_all_its_addresses() -> None:
+    assert await resolved(["a:1", "dns:///localhost:7"]) == ["a:1", "127.0.0.1:7"]

@@ -1,0 +1,85 @@
+"""The real gateway over the real servicers of both stages; only the engines are stand-ins."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import REGISTRY
+
+from acestep.client import Client, connect
+from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
+from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
+from common.slot import Slot
+from dit_service.engine import Engine
+from dit_service.lane import Lane
+from dit_service.servicer import DitServicer, Limits
+from gateway.stages import DIT, LM
+from gateway.uploads import Uploads
+from lm_service import metrics
+from lm_service.admission import Admission, Room
+from lm_service.generation import Generations
+from lm_service.grammar import Grammar
+from lm_service.prompt import PromptLayout
+from lm_service.servicer import LmServicer, Service
+from lm_service.song import Jobs
+from tests.dit.fakes import BASE, TURBO
+from tests.dit.fakes import FakeEngine as FakeDitEngine
+from tests.gateway.conftest import gateway_over, serving_stage
+from tests.lm.fakes import FakeEngine as FakeLmEngine
+from tests.lm.golden import vocabulary
+
+CODE_COUNT = 64
+GRAMMAR = Grammar(vocabulary(), CODE_COUNT)
+"""The code book that both stages have; the small vocabulary knows no more codes in a row."""
+
+ROWS = 16
+MAX_QUEUED = 64
+MAX_CALLS = 128
+
+
+@asynccontextmanager
+async def whole(
+    folder: Path, lm: FakeLmEngine, dit: FakeDitEngine, **settings: Any
+) -> AsyncIterator[Client]:
+    """A client of a gateway whose stages run `lm`, made with `GRAMMAR`, and `dit`."""
+    uploads = Uploads(folder, 4_000_000, 16_000_000, 600.0)
+    async with (
+        serving_engines(lm, dit) as (lm_port, dit_port),
+        gateway_over([lm_port], [dit_port], uploads, **settings) as address,
+        connect(address) as client,
+    ):
+        yield client
+
+
+@asynccontextmanager
+async def serving_engines(lm: FakeLmEngine, dit: FakeDitEngine) -> AsyncIterator[tuple[int, int]]:
+    """Ports of both stages."""
+    dit.models = (replace(TURBO, code_count=CODE_COUNT), replace(BASE, code_count=CODE_COUNT))
+    async with _lm_port(lm) as lm_port, _dit_port(dit) as dit_port:
+        yield lm_port, dit_port
+
+
+@asynccontextmanager
+async def _lm_port(engine: FakeLmEngine) -> AsyncIterator[int]:
+    slot: Slot[Service] = Slot("the language model")
+    admission = Admission(Room(ROWS, engine.cache_token_count), MAX_QUEUED)
+    jobs = Jobs(engine.model, max_text_tokens=900, layout=PromptLayout.OPEN_TURN)
+    slot.fill(Service(Generations(engine, admission, stall_s=30.0), jobs))
+    async with AsyncExitStack() as after:
+        after.callback(REGISTRY.unregister, metrics.watch(engine, admission))
+        register = partial(lm_rpc.add_LmServiceServicer_to_server, LmServicer(slot))
+        yield (await after.enter_async_context(serving_stage(register, LM))).port
+
+
+@asynccontextmanager
+async def _dit_port(engine: FakeDitEngine) -> AsyncIterator[int]:
+    slot: Slot[Engine] = Slot("the DiT service")
+    slot.fill(engine)
+    with closing(Lane(MAX_QUEUED)) as lane:
+        servicer = DitServicer(slot, lane, Limits(MAX_QUEUED, MAX_CALLS, 4_000_000))
+        register = partial(dit_rpc.add_DitServiceServicer_to_server, servicer)
+        async with serving_stage(register, DIT) as server:
+            yield server.port
