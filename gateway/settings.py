@@ -6,6 +6,7 @@ from pathlib import Path
 from common.exposure import Exposure
 from common.telemetry import LogFormat
 from common.tls import TlsFiles
+from gateway.addresses import DNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,11 @@ class Settings(Exposure):
             if isinstance(value, (int, float)) and value < 0:
                 raise ValueError(f"{field.name} is {value}; it must not be negative")
         for name in ("lm_address", "dit_address"):
-            if not getattr(self, name):
+            addresses = getattr(self, name)
+            if not addresses:
                 raise ValueError(f"{name} is empty; name at least one address")
+            for address in addresses:
+                if address.startswith(DNS) and not address.rpartition(":")[2].isdecimal():
+                    raise ValueError(f"{name} holds {address!r}, which lacks its port: {DNS}name:port")
         if self.max_songs < 1:
             raise ValueError(f"max_songs is {self.max_songs}; it must be at least 1")

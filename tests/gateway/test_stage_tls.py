@@ -15,8 +15,8 @@ from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from common.exposure import Exposure
 from common.server import Server, serving
-from common.tls import TlsFiles
-from gateway.__main__ import connect
+from common.tls import TlsError, TlsFiles
+from gateway.__main__ import connect, main
 from gateway.generation import Workshop
 from gateway.pool import StageKind
 from gateway.servicer import add_to
@@ -87,3 +87,11 @@ async def test_a_gateway_that_the_stages_do_not_know_finds_no_stage(tmp_path: Pa
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1.0):
                 await stages.until_ready()
+
+
+async def test_a_gateway_whose_files_for_the_stages_are_not_in_order_does_not_start(tmp_path: Path) -> None:
+    settings = Settings(stage_tls_ca=tmp_path / "nowhere.pem", upload_dir=tmp_path / "uploads")
+
+    with pytest.raises(TlsError, match=r"nowhere\.pem: No such file"):
+        async with asyncio.timeout(5):
+            await main(settings)
