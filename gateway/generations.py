@@ -79,7 +79,9 @@ class _Listener(asyncio.Queue[SongEvent | None]):
 def _size(event: SongEvent | None) -> int:
     if event is None:
         return 0
-    return len(event.data) if isinstance(event, FinishedSong) else event.ByteSize()
+    if isinstance(event, FinishedSong):
+        return len(event.data) + event.song.ByteSize()  # its codes and its latents
+    return event.ByteSize()
 
 
 class Generation:
