@@ -50,8 +50,8 @@ class Settings(Exposure):
     """How long the result of a request that gave its `request_id` is kept for those who ask again."""
 
     kept_bytes: int = 256 * 1024 * 1024
-    """Results that are kept for this, together; the oldest are forgotten first. A request whose
-    files are more cannot be joined."""
+    """What is kept for this, of requests that run and that are done, together; the oldest results are
+    forgotten first. A request that finds no room for its files cannot be joined."""
 
     max_unread_bytes: int = 768 * 1024 * 1024
     """Finished files that wait for slow readers, together. Beyond it new requests are refused, and
