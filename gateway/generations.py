@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from acestep.gateway.v1 import music_service_pb2 as pb
 from common.errors import AceError, Kind
+from gateway.deadline import Deadline
 from gateway.metrics import SONGS_RUNNING
 from gateway.shelf import Shelf, Unread
 from gateway.song import FinishedSong, SongEvent
@@ -93,6 +94,7 @@ class Generation:
         """`has_room` says whether the history may go on after something was added to it."""
         self.digest = work.digest
         self.song_count = work.song_count
+        self.deadline = work.deadline
         self.history = history
         """None if nobody can join: there is more to tell than may be kept, or no id to ask by."""
         self._has_room = has_room
@@ -155,6 +157,7 @@ class Work:
 
     digest: bytes
     song_count: int
+    deadline: Deadline
     events: Callable[[Unread], AsyncGenerator[SongEvent, None]]
 
 

@@ -13,6 +13,7 @@ from acestep.errors import ServiceError
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
+from gateway.deadline import Deadline
 from gateway.generations import Generations, Work
 from gateway.shelf import Shelf, Unread
 from gateway.song import FinishedSong, SongEvent
@@ -94,6 +95,22 @@ async def test_the_work_goes_on_for_those_who_joined_when_the_first_caller_leave
     assert not world.dit.cancelled.is_set()
 
 
+async def test_the_work_may_take_as_long_as_the_most_patient_caller_waits(world: World) -> None:
+    world.lm.gate.close()
+    first = asyncio.create_task(events_of(world.client, named()))  # waits for 30 s
+    await world.lm.gate.waiting.wait()
+    second = world.client.generate(named(), timeout_s=300.0)
+    await anext(second)
+
+    world.lm.gate.open()
+
+    assert [event async for event in second][-1].HasField("result")
+    await first
+    (render_s,) = world.dit.seconds_left
+    assert render_s is not None
+    assert render_s > 30.0
+
+
 async def test_when_everybody_has_left_the_work_is_cancelled_and_the_id_is_free(world: World) -> None:
     callers = [await rendering(world, named()), asyncio.create_task(events_of(world.client, named()))]
 
@@ -140,7 +157,7 @@ async def test_what_running_requests_keep_for_those_who_join_is_bounded_together
     generations = Generations(8, 60.0, 1000, Shelf(10_000), lambda: 1.0)
 
     async def has_one_song(name: str) -> AsyncGenerator[SongEvent, None]:
-        work = Work(b"same", 1, lambda unread: one_song_of(600, unread))
+        work = Work(b"same", 1, Deadline(None), lambda unread: one_song_of(600, unread))
         caller = generations.start(("studio", name), work, joinable=True).listen()
         await anext(caller)
         return caller
