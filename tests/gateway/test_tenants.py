@@ -68,6 +68,10 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Guarded]:
         yield Guarded(world, file, channel)
 
 
+async def read(call: Any) -> list[pb.GenerateMusicResponse]:
+    return [event async for event in call]
+
+
 async def refusal(call: Any) -> grpc.aio.AioRpcError:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         if hasattr(call, "__aiter__"):
@@ -183,6 +187,33 @@ async def test_seconds_of_songs_are_limited_by_the_hour(guarded: Guarded) -> Non
     (retry,) = details_of(error, error_details_pb2.RetryInfo)
     assert 1100 < retry.retry_delay.ToMilliseconds() / 1000 <= 1200
     assert not details_of(never, error_details_pb2.RetryInfo)
+
+
+async def test_an_id_of_one_tenant_says_nothing_to_another(guarded: Guarded) -> None:
+    made = [event async for event in guarded.songs(request_id="song-1")]
+
+    others = [event async for event in guarded.songs(token=LABEL, request_id="song-1")]
+    different = [event async for event in guarded.songs(token=LABEL, request_id="song-2", seconds=20)]
+    hidden = [event async for event in guarded.songs(request_id="song-2")]
+
+    assert made[-1].HasField("result")
+    assert [events[-1].HasField("result") for events in (others, different, hidden)] == [True] * 3
+    assert len(guarded.world.dit.jobs) == 4
+
+
+async def test_who_joins_or_asks_again_by_the_id_is_charged_nothing(guarded: Guarded) -> None:
+    guarded.set_tenants(audio_seconds_per_hour=10, max_songs=1)
+    guarded.world.dit.gate.close()
+    first = asyncio.create_task(read(guarded.songs(request_id="song-1")))
+    await guarded.world.dit.gate.waiting.wait()
+    joined = aiter(guarded.songs(request_id="song-1"))
+    await anext(joined)
+    guarded.world.dit.gate.open()
+
+    assert (await first)[-1].HasField("result")
+    assert [event async for event in joined][-1].HasField("result")
+    assert (await read(guarded.songs(request_id="song-1")))[-1].HasField("result")
+    assert len(guarded.world.dit.jobs) == 1
 
 
 async def test_a_request_that_a_stage_refuses_costs_nothing(guarded: Guarded) -> None:
