@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import grpc
 
+from acestep.errors import answer_lost
 from common import tracing
 from common.errors import AceError, Kind
 from common.status import from_rpc_error
@@ -21,8 +22,6 @@ T = TypeVar("T")
 
 STAGE_DOWN_RETRY_S = 5.0
 ANSWER_LOST = "STAGE_ANSWER_LOST"
-LOST_BY_GRPC = "Internal error from Core"
-"""What grpcio 1.85 makes of an answer that comes while it still sends; the answer itself is gone."""
 
 
 def forwarded() -> tuple[tuple[str, str], ...]:
@@ -107,7 +106,7 @@ def stage_error(stage: str, error: grpc.aio.AioRpcError) -> AceError:
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         # A stage that stops while it works cancels its calls; to the caller that is the same.
         return unavailable(stage)
-    if code is grpc.StatusCode.INTERNAL and error.details() == LOST_BY_GRPC:
+    if answer_lost(error):
         return AceError(
             Kind.UNAVAILABLE,
             ANSWER_LOST,

@@ -11,11 +11,11 @@ import numpy as np
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
 from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
+from acestep.errors import LOST_BY_GRPC
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind, invalid
-from gateway.calls import LOST_BY_GRPC
 
 PLANNED = music_pb2.SongMetadata(
     bpm=120,
