@@ -9,7 +9,7 @@ class Captured:
     """`flow` over one `packed`, recorded."""
 
     def __init__(self, network: DiffusionTransformer, packed: Packed) -> None:
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):  # what is set up or compiled at a first run must not be recorded

@@ -120,9 +120,7 @@ def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetw
     weights.join(tensors, transformer_sizes)
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
         transformer = DiffusionTransformer(transformer_sizes)
-        conditioner = AceStepConditionEncoder(**_conditioner_sizes(config))
-        tokenizer = AceStepAudioTokenizer(**_tokenizer_sizes(config))
-        detokenizer = AceStepAudioTokenDetokenizer(**_detokenizer_sizes(config))
+        conditioner, tokenizer, detokenizer = encoders(config)
     # Its tables are in no file: they must be made where memory is real.
     tokenizer.quantizer = type(tokenizer.quantizer)(
         config["fsq_dim"], config["fsq_input_levels"], config["fsq_input_num_quantizers"]
@@ -149,6 +147,15 @@ def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetw
         silence=silence.to(device, torch.float32),
         timbre_frames=config["timbre_fix_frame"],
         code_count=_code_count(config),
+    )
+
+
+def encoders(config: Config) -> tuple[Any, Any, Any]:
+    """Condition encoder, audio tokenizer and detokenizer of a configuration, not yet filled."""
+    return (
+        AceStepConditionEncoder(**_conditioner_sizes(config)),
+        AceStepAudioTokenizer(**_tokenizer_sizes(config)),
+        AceStepAudioTokenDetokenizer(**_detokenizer_sizes(config)),
     )
 
 

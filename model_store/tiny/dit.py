@@ -31,7 +31,7 @@ INPUTS = ("source", "mask", "noisy")
 def build(folder: Path, seed: int, version: str) -> None:
     """`version` is `turbo` or `base`; they are different weights of the same shapes."""
     folder.mkdir(parents=True)
-    save_json(folder / "config.json", _config(version))
+    save_json(folder / "config.json", config(version))
     draw = Draw(seed, version)
     save(folder / "model.safetensors", draw.network(_shapes()), torch.bfloat16)
     # Silence is one sound: every DiT of the release comes with the same file.
@@ -107,7 +107,7 @@ def _linear(name: str, inputs: int, outputs: int) -> Shapes:
     return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
-def _config(version: str) -> dict[str, object]:
+def config(version: str) -> dict[str, object]:
     return {
         "architectures": ["AceStepConditionGenerationModel"],
         "attention_bias": False,

@@ -1,5 +1,6 @@
 """Byte-level BPE tokenizers in the form that the release has them, with a vocabulary of our own."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
@@ -27,16 +28,24 @@ ALL_MERGES = 10_000
 
 def for_language_model() -> Tokenizer:
     """Ids: pieces, then special tokens, then audio codes, so that id = first code's id + code."""
-    tokenizer = _trained()
+    return with_codes(trained(corpus.texts(), ALL_MERGES))
+
+
+def for_text_encoder() -> Tokenizer:
+    """Appends `<|endoftext|>` to every encoded text, as the released one does."""
+    return with_end(trained(corpus.texts(), ALL_MERGES))
+
+
+def with_codes(tokenizer: Tokenizer) -> Tokenizer:
+    """Add the marks of a language model, its audio codes last."""
     tokenizer.add_special_tokens([AddedToken(text, special=True) for text in SPECIAL])
     tokenizer.add_tokens([AddedToken(text, normalized=False, special=False) for text in THINK])
     tokenizer.add_special_tokens([AddedToken(text, special=True) for text in CODES])
     return tokenizer
 
 
-def for_text_encoder() -> Tokenizer:
-    """Appends `<|endoftext|>` to every encoded text, as the released one does."""
-    tokenizer = _trained()
+def with_end(tokenizer: Tokenizer) -> Tokenizer:
+    """Add the marks of a text encoder, and have it close every text."""
     tokenizer.add_special_tokens([AddedToken(text, special=True) for text in SPECIAL])
     end = (END_OF_TEXT, tokenizer.token_to_id(END_OF_TEXT))
     tokenizer.post_processor = processors.Sequence(
@@ -73,7 +82,8 @@ def save(tokenizer: Tokenizer, folder: Path, padding_side: str) -> None:
     )
 
 
-def _trained() -> Tokenizer:
+def trained(texts: Iterable[str], size: int, min_frequency: int = 1) -> Tokenizer:
+    """Pieces that `texts` are made of, at most `size`, without any marks."""
     tokenizer = Tokenizer(BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -85,10 +95,10 @@ def _trained() -> Tokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     trainer = BpeTrainer(
-        vocab_size=ALL_MERGES,
-        min_frequency=1,
+        vocab_size=size,
+        min_frequency=min_frequency,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(corpus.texts(), trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
