@@ -146,8 +146,9 @@ class Generation:
 
     def _note(self, event: SongEvent) -> None:
         if self.history is not None:
+            byte_count = self.history.byte_count
             self.history.add(event)
-            if not self._has_room():
+            if self.history.byte_count > byte_count and not self._has_room():
                 self.history = None
 
 
