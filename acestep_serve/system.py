@@ -100,7 +100,7 @@ class System:
                 {
                     "MODELS": str(self.models),
                     "DEVICE": self.device,
-                    "CODEC_CONFIG": str(self.models / self.dits[0] / "config.json"),
+                    "CODEC_CONFIG": str(inventory.codec_config(self.models, self.dits[0])),
                     "METRICS_PORT": str(self.ports.metrics(1)),
                 },
             ),
