@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from common.exposure import Exposure
+from common.health_service import HealthService
 from common.interceptors import CallInterceptor, Enter
 from common.tls import TlsFiles, server_credentials
 
@@ -46,7 +47,7 @@ OPEN = Exposure()
 class Server:
     """A started server that does not welcome calls yet."""
 
-    def __init__(self, port: int, names: Sequence[str], health_servicer: health.aio.HealthServicer) -> None:
+    def __init__(self, port: int, names: Sequence[str], health_servicer: HealthService) -> None:
         self.port = port
         self._names = ("", *names)
         self._health = health_servicer
@@ -87,7 +88,7 @@ async def serving(
         interceptors=[CallInterceptor(reader_patience_s, enter)], options=SERVER_OPTIONS
     )
     register(server)
-    health_servicer = health.aio.HealthServicer()
+    health_servicer = HealthService()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if exposure.reflection:
         reflection.enable_server_reflection(
@@ -106,6 +107,7 @@ async def serving(
             yield started
         finally:
             await started.refuse()
+            health_servicer.let_watchers_go()
             await server.stop(grace_s)
             logger.info("stopped")
 
@@ -121,7 +123,7 @@ def _listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
 
 
 @asynccontextmanager
-async def _health_alone(address: str, servicer: health.aio.HealthServicer) -> AsyncIterator[None]:
+async def _health_alone(address: str, servicer: HealthService) -> AsyncIterator[None]:
     """Answer health at a second address, and nothing else."""
     server = grpc.aio.server(options=SERVER_OPTIONS)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)

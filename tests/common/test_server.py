@@ -1,0 +1,54 @@
+"""How a server stops."""
+
+import asyncio
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from common.server import LIVENESS, serving
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+GRACE_S = 600.0
+"""Longer than a test may take."""
+
+
+@pytest.mark.parametrize(
+    ("name", "last"), [("", NOT_SERVING), ("a.Service", NOT_SERVING), (LIVENESS, SERVING)]
+)
+async def test_who_watches_health_is_told_the_last_of_it_and_does_not_hold_the_server(
+    name: str, last: int
+) -> None:
+    told: list[int] = []
+
+    async def watch(port: int, heard: asyncio.Event) -> None:
+        async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:
+            request = health_pb2.HealthCheckRequest(service=name)
+            async for answer in health_pb2_grpc.HealthStub(channel).Watch(request):
+                told.append(answer.status)
+                heard.set()
+
+    async with serving("localhost:0", lambda server: None, ["a.Service"], GRACE_S) as server:
+        await server.welcome()
+        heard = asyncio.Event()
+        watcher = asyncio.create_task(watch(server.port, heard))
+        await heard.wait()
+    await watcher
+
+    assert told[0] == SERVING
+    assert told[-1] == last
+
+
+async def test_a_watcher_that_leaves_does_not_disturb_the_others() -> None:
+    async with serving("localhost:0", lambda server: None, ["a.Service"], GRACE_S) as server:
+        await server.welcome()
+        async with grpc.aio.insecure_channel(f"localhost:{server.port}") as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            leaving, staying = (stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(2))
+            assert (await leaving.read()).status == (await staying.read()).status == SERVING
+
+            leaving.cancel()
+            await server.refuse()
+
+            assert (await staying.read()).status == NOT_SERVING
