@@ -47,7 +47,7 @@ properties: install ## Requests at random against the gateway (REQUESTS=10000)
 	$(BIN)/python -m tests.gateway.properties $(REQUESTS)
 
 soak: install ## The LM under load with too little memory: tokens, leaks, memory (MINUTES=30)
-	$(BIN)/python -m bench.soak_lm --minutes $(MINUTES)
+	$(BIN)/python -m bench.lm_soak --minutes $(MINUTES)
 
 golden: install ## Replay recorded cases of the reference, a line for each (GOLDEN=directory)
 	$(BIN)/python -m bench.golden $(GOLDEN)

@@ -10,6 +10,9 @@ from acestep import rich_status
 RECEIVED = "; received "
 """Stands between the rule and the value in a field violation's description."""
 
+LOST_BY_GRPC = "Internal error from Core"
+"""What `grpc.aio` makes of an answer that comes while it still sends (grpcio 1.85); the answer is gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
@@ -31,6 +34,11 @@ class FailedCall(Protocol):
     def details(self) -> str | None: ...
 
     def trailing_metadata(self) -> object: ...
+
+
+def answer_lost(failed: FailedCall) -> bool:
+    """Whether the other side did answer, and nobody knows what: asking again may tell."""
+    return failed.code() is grpc.StatusCode.INTERNAL and failed.details() == LOST_BY_GRPC
 
 
 class ServiceError(Exception):

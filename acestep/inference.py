@@ -5,6 +5,7 @@ instead of loaded. None of the functions raises: a failure is a result with `suc
 `error` in words. What each field does, and how that is known: docs/inference_api.md.
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -41,6 +42,8 @@ __all__ = [
     "generate_music",
     "understand_music",
 ]
+
+logger = logging.getLogger("acestep")
 
 Told = TypeVar("Told", UnderstandResult, CreateSampleResult, FormatSampleResult)
 
@@ -169,12 +172,22 @@ def format_sample(
 
 
 def _lm_model(llm: LLMHandler | None, gateway: Gateway) -> str | None:
-    """The model to ask, or None for none. Raises `Unusable` if it lives elsewhere."""
+    """The model to ask of the gateway of `dit_handler`, or None for none.
+
+    Raises `Unusable` if that one does not have it. Two addresses may be those of one gateway.
+    """
     if llm is None or llm.gateway is None:
         return None
     if llm.gateway.address != gateway.address:
-        rule = f"must be connected to {gateway.address}, as dit_handler is"
-        raise Unusable("llm_handler", rule, llm.gateway.address)
+        there = [model.name for model in gateway.offered.lm_models]
+        if llm.model not in there:
+            rule = f"must have a model that is served at {gateway.address}, where dit_handler is connected"
+            raise Unusable("llm_handler", rule, llm.model)
+        logger.warning(
+            "the song is made at %s, where dit_handler is connected; llm_handler is at %s",
+            gateway.address,
+            llm.gateway.address,
+        )
     return llm.model
 
 

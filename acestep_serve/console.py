@@ -60,8 +60,15 @@ def run(work: Coroutine[Any, Any, None], address: str) -> None:
         print_error(error, address)
         raise typer.Exit(EXIT_CODES.get(error.code, EXIT_FAILED)) from None
     except (OSError, ValueError) as error:  # a file of the user's, most often
-        err.print(f"[red]{escape(str(error))}[/]")
+        err.print(f"[red]{escape(_complaint(error))}[/]")
         raise typer.Exit(EXIT_FAILED) from None
+
+
+def _complaint(error: OSError | ValueError) -> str:
+    """What is wrong, without the number that Python puts before it."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 async def _cancelled_by_signals(work: Coroutine[Any, Any, None]) -> None:
@@ -87,14 +94,25 @@ async def upload(client: Client, option: str, path: Path, timeout_s: float | Non
 
 def print_error(error: ServiceError, address: str) -> None:
     if error.code is grpc.StatusCode.UNAVAILABLE and not error.facts:
-        err.print(f"[red]no gateway answers at {escape(address)}[/]; start one with: acestep-serve up")
+        _print_unreachable(error, address)
     elif error.violations:
         for item in error.violations:
             err.print(f"[red]{escape(item.field)}[/] {escape(item.rule)}; received {escape(item.value)}")
     else:
         err.print(f"[red]{error.code.name}[/] {escape(error.message)}")
+    if error.code is grpc.StatusCode.UNAUTHENTICATED:
+        err.print("a token goes into ACESTEP_TOKEN; `acestep-serve tokens new` makes one")
     if error.retry_after_s is not None:
         err.print(f"retry in {error.retry_after_s:g} s")
+
+
+def _print_unreachable(error: ServiceError, address: str) -> None:
+    reason = error.message.rpartition("last error: ")[2]  # gRPC's own words; the last address it tried
+    err.print(f"[red]no gateway answers at {escape(address)}[/]: {escape(reason)}")
+    if "refused" in reason:
+        err.print("start one with: acestep-serve up")
+    else:
+        err.print("if it asks for TLS: acestep-serve --tls, or --tls-ca FILE, before the command")
 
 
 def as_dict(message: Message) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TextIO
 from acestep_serve import run_dir
 from acestep_serve.display import Lines, LiveTable
 from acestep_serve.supervisor import Supervisor, Timing
-from acestep_serve.system import System, check_ports
+from acestep_serve.system import System, check_environment, check_ports
 
 READY_MARK = "\x06"
 """Line that the process in the background sends when all is ready (ASCII: acknowledge)."""
@@ -26,6 +26,7 @@ def run(system: System, timing: Timing, display: Lines | LiveTable, on_ready: Ca
     Raises `AlreadyRunningError`, `NotStartableError` and `ServiceFailedError`.
     """
     with run_dir.held(system.run_dir):
+        check_environment(os.environ)  # noqa: TID251 - passed on to the services, not read here
         check_ports(system.ports)
         asyncio.run(_run(system, timing, display, on_ready))
 

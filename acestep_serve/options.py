@@ -86,7 +86,14 @@ def fill(request: Message, options: Iterable[Option], given: Mapping[str, Any]) 
 
 def numbers(kind: type) -> Callable[[str], list[Any]]:
     """Read `1,2,3` or `[1, 2, 3]`."""
-    return lambda text: [kind(part) for part in text.strip("[] ").split(",") if part.strip()]
+
+    def parse(text: str) -> list[Any]:
+        try:
+            return [kind(part) for part in text.strip("[] ").split(",") if part.strip()]
+        except ValueError:
+            raise ValueError(f"{text!r} is not a list of numbers, as 1,2,3") from None
+
+    return parse
 
 
 def enum_value(enum: Any, prefix: str) -> Callable[[str], int]:

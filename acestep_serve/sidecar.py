@@ -55,7 +55,7 @@ def read_request(path: Path) -> dict[str, Any]:
     """The request that makes a song again. Raises `OSError`, or `ValueError` for a file of another kind."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8"))["again"])
-    except (KeyError, TypeError, json.JSONDecodeError):
+    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError):
         raise ValueError(f"{path} is not the .json of a song") from None
 
 

@@ -1,6 +1,7 @@
 """What a system on one machine consists of, and what must hold before it starts."""
 
 import json
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +14,8 @@ from model_store.released import Kind
 HOST = "127.0.0.1"
 GRACE_S = 30.0
 """How long each service lets calls finish: whoever presses Ctrl-C is waiting."""
+
+TLS_SETTING = re.compile(r"ACESTEP_(GATEWAY|LM|DIT)_(STAGE_)?TLS_")
 
 PREFERRED_DIT = "acestep-v15-turbo"
 
@@ -97,7 +100,7 @@ class System:
                 {
                     "MODELS": str(self.models),
                     "DEVICE": self.device,
-                    "CODEC_CONFIG": str(self.models / self.dits[0] / "config.json"),
+                    "CODEC_CONFIG": str(inventory.codec_config(self.models, self.dits[0])),
                     "METRICS_PORT": str(self.ports.metrics(1)),
                 },
             ),
@@ -118,6 +121,16 @@ def check_ports(ports: Ports) -> None:
     taken = [f"{port} ({option})" for port, option in wanted if numbers.count(port) > 1 or _is_taken(port)]
     if taken:
         raise NotStartableError(f"port taken: {', '.join(taken)}; stop what uses it, or choose another")
+
+
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Raises `NotStartableError` for settings that the services would take, and this system cannot."""
+    tls = sorted(name for name, value in environment.items() if value and TLS_SETTING.match(name))
+    if tls:
+        raise NotStartableError(
+            f"on one machine the services speak without TLS: unset {', '.join(tls)},"
+            " or start each service by itself (docs/deploy.md)"
+        )
 
 
 def choose_dits(models: Path, asked: tuple[str, ...]) -> tuple[str, ...]:

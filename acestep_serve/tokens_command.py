@@ -1,14 +1,12 @@
 """`acestep-serve tokens`: make the tokens that a gateway asks for."""
 
 import json
-import re
 from typing import Annotated
 
 import typer
 
+from common.tenant import NAME
 from common.tokens import digest_of, new_token
-
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 tokens_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Tokens for callers of a gateway."

@@ -1,179 +1,165 @@
-"""A load that never rests: `IN_FLIGHT` calls at a time, some left on the way, the others compared.
+"""The LM service for half an hour with far too little memory: the tokens, the blocks, the rows, the memory.
 
-The parts of `bench.soak_lm`, which a test uses too.
+    python -m bench.lm_soak --minutes 30
+
+64 calls are in flight at a time through a real server: all modes, guided and not, constrained and not. The
+tiny model, float32, on one thread of a CPU. More is admitted than the cache of keys and values holds, so
+requests are preempted all the time; three of ten calls are cancelled or expire. Whatever ran to its end is
+compared, token by token, with an explicit loop that has a cache for either row and runs in a process of its
+own. Between rounds nothing may be held any more. Ends with 1 if a promise was broken.
 """
 
-from __future__ import annotations
-
+import argparse
 import asyncio
-import random
+import importlib
+import multiprocessing
+import os
+import sys
+import tempfile
 import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
 
 import grpc
+import torch
+from prometheus_client import REGISTRY
 
-from bench.lm_mix import Call
-from common.status import from_rpc_error
-from lm_service.admission import Admission
-from lm_service.engine import Job, Model
+from acestep.lm.v1 import lm_service_pb2_grpc
+from bench.lm_load import IN_FLIGHT, Load, Observed, Referee, leaks
+from bench.lm_mix import calls
+from bench.memory import Series
+from lm_service import vllm_environment, wire
+from lm_service.admission import Admission, Room
+from lm_service.engine import Job
+from lm_service.grammar import Grammar
+from lm_service.outline import Phase
+from lm_service.settings import Settings
+from lm_service.song import Jobs
+from lm_service.vocabulary import Vocabulary, read_code_count
+from model_store.tiny import LANGUAGE_MODEL, build
+from tests.lm import reference
+from tests.lm.stand import listening, service
 
-if TYPE_CHECKING:
-    from lm_service.vllm_engine import VllmEngine
+DIFFERENT_CALLS = 120
+ROUND_S = 60.0
+SAMPLE_S = 5.0
+MAX_MODEL_LEN = 512
+BLOCK, BLOCKS = 32, 161
+"""5120 tokens for requests that want about 15,000."""
+ROWS = 96
+TEXT_TOKENS = 150
+FLAT_MIB_PER_MINUTE = 0.5
 
-IN_FLIGHT = 64
-LEAVING = 0.3
-"""Share of the calls that are cancelled, or whose deadline passes, at a random moment."""
-LONGEST_STAY_S = 3.0
-DRAIN_S = 60.0
 
-Expected = Callable[[Job], Awaitable[list[int]]]
+@cache
+def _explicit_loop(models: Path) -> partial[list[int]]:
+    os.nice(10)
+    torch.set_num_threads(1)
+    code_count = read_code_count(Settings(models=models).codec_config_path)
+    grammar = Grammar(Vocabulary.load(models / LANGUAGE_MODEL), code_count)
+    return partial(reference.written, reference.load(models / LANGUAGE_MODEL), grammar)
+
+
+def written_by_the_loop(models: Path, job: Job) -> list[int]:
+    """In a process of its own, so that its memory and its time are not the service's."""
+    return _explicit_loop(models)(job)
 
 
 @dataclass(slots=True)
-class Referee:
-    """Compares what was written with what `expected` says; asks only once for equal jobs."""
+class Report:
+    """What was seen, and what must not be."""
 
-    expected: Expected
-    compared: Counter[str] = field(default_factory=Counter)
-    """Requests that ran to their end, by what they were."""
-    token_count: int = 0
-    differing: list[str] = field(default_factory=list)
-    _known: dict[Job, asyncio.Task[list[int]]] = field(default_factory=dict)
-    _open: set[asyncio.Task[None]] = field(default_factory=set)
-
-    def judge(self, job: Job, tokens: list[int]) -> None:
-        task = asyncio.create_task(self._judge(job, tokens))
-        self._open.add(task)
-        task.add_done_callback(self._open.discard)
-
-    async def decided(self) -> None:
-        """Wait for the comparisons that are still open."""
-        while self._open:
-            await asyncio.gather(*self._open)
-
-    async def _judge(self, job: Job, tokens: list[int]) -> None:
-        if job not in self._known:
-            self._known[job] = asyncio.ensure_future(self.expected(job))
-        expected = await self._known[job]
-        self.compared[_kind(job)] += 1
-        self.token_count += len(tokens)
-        if tokens != expected:
-            pairs = zip(tokens, expected, strict=False)
-            shorter = min(len(tokens), len(expected))
-            at = next((place for place, (ours, its) in enumerate(pairs) if ours != its), shorter)
-            self.differing.append(f"{_kind(job)}, seed {job.task.sampling.seed}: token {at} differs")
-
-    @property
-    def job_count(self) -> int:
-        return len(self._known)
+    lines: list[str]
+    broken: list[str]
 
 
-def _kind(job: Job) -> str:
-    outline = job.task.outline
-    guided = "guided" if job.row_count == 2 else "unguided"
-    return f"{outline.phase.value} {guided} {'constrained' if outline.constrained else 'free'}"
+async def watch(series: list[Series]) -> None:
+    while True:
+        for item in series:
+            item.sample()
+        await asyncio.sleep(SAMPLE_S)
 
 
-class Observed:
-    """An `Engine` whose requests are compared by a referee when they end."""
-
-    def __init__(self, engine: VllmEngine, referee: Referee) -> None:
-        self._engine = engine
-        self._referee = referee
-        self.left = 0
-        """Requests that were given up on their way."""
-
-    @property
-    def model(self) -> Model:
-        return self._engine.model
-
-    @property
-    def cache_token_count(self) -> int:
-        return self._engine.cache_token_count
-
-    def unfinished_count(self) -> int:
-        return self._engine.unfinished_count()
-
-    async def generate(self, job: Job) -> AsyncGenerator[tuple[int, ...], None]:
-        tokens, ended = list[int](), False
-        try:
-            async with aclosing(self._engine.generate(job)) as stream:
-                async for new in stream:
-                    tokens += new
-                    yield new
-            ended = True
-        finally:
-            self.left += not ended
-        self._referee.judge(job, tokens)
-
-
-class Load:
-    """Keeps calls in flight, for a while at a time."""
-
-    def __init__(self, stub: Any, pool: list[Call], seed: int) -> None:
-        self._stub = stub
-        self._pool = pool
-        self._draw = random.Random(seed)
-        self.outcomes: Counter[str] = Counter()
-        """How calls ended: `ended`, `cancelled`, `expired`, or the reason of an error."""
-
-    async def run(self, seconds: float, in_flight: int = IN_FLIGHT) -> None:
-        until = time.monotonic() + seconds
-        async with asyncio.TaskGroup() as callers:
-            for _ in range(in_flight):
-                callers.create_task(self._calls(until))
-
-    async def _calls(self, until: float) -> None:
-        while time.monotonic() < until:
-            self.outcomes[await self._call()] += 1
-
-    async def _call(self) -> str:
-        name, request = self._draw.choice(self._pool)
-        leaves = self._draw.random() < LEAVING
-        expires = leaves and self._draw.random() < 0.3
-        stay_s = self._draw.uniform(0, LONGEST_STAY_S)
-        call = getattr(self._stub, name)(request, timeout=stay_s if expires else None)
-        events = asyncio.create_task(self._read(call))
-        await asyncio.wait((events,), timeout=stay_s if leaves and not expires else None)
-        if not events.done():
-            call.cancel()
-            await asyncio.wait((events,))
-        if events.cancelled():
-            return "cancelled"
-        try:
-            return events.result()
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and expires:
-                return "expired"
-            return from_rpc_error(error).reason
-
-    async def _read(self, call: Any) -> str:
-        last = None
-        async for event in call:
-            last = event
-        assert last is not None, "a call ended without a word"
-        assert last.HasField("result"), "a call ended without its result"
-        return "ended"
+async def soak(models: Path, minutes: float) -> Report:
+    vllm_environment.prepare(cpu_threads=1)
+    # Imported only now: vLLM reads its environment then.
+    vllm_engine = importlib.import_module("lm_service.vllm_engine")
+    settings = Settings(models=models, max_model_len=MAX_MODEL_LEN, max_rows=ROWS)
+    engine = await vllm_engine.VllmEngine.load(
+        settings, block_size=BLOCK, num_gpu_blocks_override=BLOCKS, max_num_batched_tokens=256
+    )
+    (process,) = multiprocessing.active_children()
+    series = [Series("service and callers", os.getpid()), Series("engine", int(process.pid or 0))]
+    admission = Admission(Room(ROWS, 4 * engine.cache_token_count), max_queued=IN_FLIGHT)
+    pool = calls(DIFFERENT_CALLS, seed=1)
+    plan = next(request for name, request in pool if name == "Plan")
+    jobs = Jobs(engine.model, TEXT_TOKENS, settings.prompt_layout)
+    idle = replace(jobs.plan(wire.plan(plan), wire.wish(plan, 1.0)), max_tokens=4)
+    report = Report([], [])
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as loop:
+        referee = Referee(
+            lambda job: asyncio.get_running_loop().run_in_executor(loop, written_by_the_loop, models, job)
+        )
+        observed = Observed(engine, referee)
+        loaded = service(observed, admission, max_text_tokens=TEXT_TOKENS)
+        async with listening(loaded) as address, grpc.aio.insecure_channel(address) as channel:
+            load = Load(lm_service_pb2_grpc.LmServiceStub(channel), pool, seed=2)
+            watching, started = asyncio.create_task(watch(series)), time.monotonic()
+            while (left_s := 60 * minutes - (time.monotonic() - started)) > 0:
+                await load.run(min(ROUND_S, left_s))
+                held = await leaks(engine, admission, idle)
+                report.broken += held
+                print(
+                    f"{(time.monotonic() - started) / 60:5.1f} min: {dict(load.outcomes)},"
+                    f" {engine.preemption_count()} preemptions, {referee.compared.total()} compared,"
+                    f" {len(referee.differing)} differ, {', '.join(held) or 'nothing held'},"
+                    f" {' + '.join(f'{item.samples[-1][1]:.0f}' for item in series)} MiB",
+                    flush=True,
+                )
+            watching.cancel()
+        await referee.decided()
+    _conclude(report, referee, load, engine.preemption_count(), series)
+    engine.close()
+    return report
 
 
-async def leaks(engine: VllmEngine, admission: Admission, idle: Job) -> list[str]:
-    """What is still held although nothing runs; `idle` is a short request of one row, run to look."""
-    deadline = time.monotonic() + DRAIN_S
-    while (engine.unfinished_count() or admission.running_count) and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)  # cancelled calls are still on their way
-    found = []
-    if count := engine.unfinished_count():
-        found.append(f"the engine still has {count} requests")
-    if admission.free != admission.room or admission.queued_count or admission.running_count:
-        found.append(f"admission has {admission.free} of {admission.room} free")
-    if not await engine.forget_prefixes():
-        found.append("blocks of the cache are held by nobody")
-    async with aclosing(engine.generate(idle)) as stream:
-        rows = [engine.running_row_count() async for _ in stream]
-    if max(rows[1:]) > 1:  # the first may tell of the step before
-        found.append(f"{max(rows[1:]) - 1} rows belong to nobody")
-    return found
+def _conclude(report: Report, referee: Referee, load: Load, preempted: int, series: list[Series]) -> None:
+    aborts = sum(
+        REGISTRY.get_sample_value("acestep_lm_aborts_total", {"phase": phase.value}) or 0 for phase in Phase
+    )
+    report.lines += [
+        f"calls: {dict(load.outcomes)}",
+        f"aborts that the service counted: {aborts:.0f}; preemptions: {preempted}",
+        f"as in the explicit loop: {referee.compared.total()} requests of {referee.token_count} tokens,"
+        f" {referee.job_count} different ones; {len(referee.differing)} differ",
+        *(f"    {kind}: {count}" for kind, count in sorted(referee.compared.items())),
+        *(item.summary() for item in series),
+    ]
+    report.broken += referee.differing
+    odd = load.outcomes.keys() - {"ended", "cancelled", "expired"}
+    report.broken += [f"{load.outcomes[reason]} calls failed: {reason}" for reason in sorted(odd)]
+    for name, count in (("preemption", preempted), ("abort", aborts), ("comparison", referee.job_count)):
+        if not count:
+            report.broken.append(f"not one {name}: this run shows nothing")
+    for item in series:
+        if item.slope() > FLAT_MIB_PER_MINUTE:
+            report.broken.append(f"the memory of {item.name} grows by {item.slope():.2f} MiB a minute")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    minutes = parser.parse_args().minutes
+    with tempfile.TemporaryDirectory() as folder:
+        build(Path(folder))
+        report = asyncio.run(soak(Path(folder), minutes))
+    print("\n".join(report.lines))
+    for line in report.broken:
+        print(f"BROKEN: {line}")
+    return 1 if report.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

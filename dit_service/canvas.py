@@ -78,8 +78,10 @@ def soft_mask(
         start, stop = min(span.start, length), min(span.stop, length)
         before, after = start - max(0, span.start - ramp), min(stop + ramp, length) - stop
         rise, fall = _rising(before), _rising(after)[::-1]
-        for first, values in ((start - before, rise), (start, np.ones(stop - start)), (stop, fall)):
+        for first, values in ((start - before, rise), (stop, fall)):
             _lift(mask, first - window.start, values)
+        # Not lifted: a region may be the whole song, and the window a moment of it.
+        mask[max(0, start - window.start) : max(0, stop - window.start)] = 1
     return mask
 
 

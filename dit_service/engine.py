@@ -172,6 +172,10 @@ class Progress:
     step_count: int
     total_step_count: int
 
+    @property
+    def ends_phase(self) -> bool:
+        return self.step_count == self.total_step_count
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:

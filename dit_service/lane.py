@@ -113,7 +113,8 @@ class Lane:
             self._give_up(job)
 
     def close(self) -> None:
-        """Wait until the running jobs have stopped, then end the thread."""
+        """Wait until the running jobs have stopped, then end the thread. What waits never begins."""
+        self._queue.clear()
         for job in self._running:
             job.errand.abandoned.set()
         self._rounds.close()

@@ -42,7 +42,7 @@ STEPS = Counter("acestep_dit_steps_total", "Denoising steps of finished renders.
 AUDIO_SECONDS = Counter("acestep_dit_audio_seconds_total", "Seconds of song rendered.")
 REAL_TIME_FACTOR = Histogram(
     "acestep_dit_real_time_factor",
-    "Seconds of song rendered in a second of device time.",
+    "Seconds of song rendered in a second on the device, which others may share.",
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000),
 )
 CANCELLATIONS = Counter(

@@ -5,6 +5,7 @@ import contextvars
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 
 from dit_service import metrics
 from dit_service.due import Due
+from dit_service.engine import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -91,25 +93,32 @@ def _goes_on(errand: Errand) -> bool:
     try:
         return errand.context.run(_advance, errand)
     except BaseException as caught:  # noqa: BLE001  # its caller, on another thread, gets it
+        # Where it was raised is told, but what the job held of the device there is let go at once.
+        traceback.clear_frames(caught.__traceback__)
         errand.error = caught
         return False
 
 
 def _advance(errand: Errand) -> bool:
-    """Until it waits for work that is due, or has done a piece of work alone."""
+    """Until it waits for work that is due, or has done a piece of work alone: a step of progress.
+
+    What is told beside it is no work, and would cost a round each; nor does the last step of a
+    phase end a turn, or a song that is done would wait for the others' next step.
+    """
     if errand.abandoned.is_set():
         errand.steps.close()
         return False
-    # What was due is done: the event that tells so is no piece of work.
+    # What was due is done: the progress that tells so is no piece of work.
     was_due, errand.due = errand.due is not None, None
     while (event := next(errand.steps, None)) is not None:
         if isinstance(event, Due):
             errand.due = event
             return True
         errand.loop.call_soon_threadsafe(errand.listener.saw, event)
-        if not was_due:
-            return True
-        was_due = False
+        if isinstance(event, Progress):
+            if not was_due and not event.ends_phase:
+                return True
+            was_due = False
     errand.steps.close()
     return False
 

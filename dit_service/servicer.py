@@ -178,9 +178,9 @@ class _Watch:
                 self.queue_s = waited_s
                 metrics.QUEUE_SECONDS.observe(waited_s)
                 self._enter(Phase.CONDITIONING.value)
-            case Progress(phase, step_count, total_step_count):
+            case Progress(phase):
                 self._enter(phase.value)
-                if step_count == total_step_count and (next_phase := FOLLOWED_BY.get(phase)):
+                if event.ends_phase and (next_phase := FOLLOWED_BY.get(phase)):
                     self._enter(next_phase.value)
 
     def _enter(self, doing: str) -> None:

@@ -67,7 +67,7 @@ def check_source(check: FieldChecker, message: dit_pb2.RenderJob, task: Task) ->
     elif task is Task.TEXT2MUSIC:
         _refuse_source(check, message, "must be absent: text2music has no source")
     elif not has_source(message):
-        check.refuse("job.has_source_audio", f"must be true: {task.value} needs a source", "no source")
+        check.refuse("job.has_source_audio", f"must be given: {task.value} needs a source", "none")
     if message.audio_codes and task is not Task.COVER:
         rule = f"must be absent: {task.value} follows no codes"
         check.refuse("job.audio_codes", rule, f"{len(message.audio_codes)} codes")

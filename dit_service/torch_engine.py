@@ -158,11 +158,13 @@ class TorchEngine:
         yield from self._surviving(self._decoded(source, model))
 
     def _rendered(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
-        watch = _Stopwatch(self._device)
+        watch = _Stopwatch()
         model = self._models[job.model]
         source = yield from self._source(model.networks, job)
         timbre = self._timbre(model, job.reference)
         path = Steering(model.networks, self._text_encoder, job, timbre).route(source)
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)  # once a song: else its first step would be told as longer
         watch.lap(Phase.CONDITIONING)
         steps = 1 + self._source_tiles(job)
         yield Progress(Phase.CONDITIONING, steps, steps)
@@ -182,7 +184,7 @@ class TorchEngine:
     def _decoded(
         self, source: Latents | tuple[int, ...], model: str
     ) -> Generator[Progress | Piece | Song, None, None]:
-        watch = _Stopwatch(self._device)
+        watch = _Stopwatch()
         if isinstance(source, tuple):
             latents = conditions.decode_codes(self._models[model].networks, source)
         else:
@@ -218,7 +220,10 @@ class TorchEngine:
         frames, channels = working_frames(job), self.latent_channels
 
         def draw() -> Tensor:
-            return flow.noise(frames, channels, generator).to(self._device)
+            drawn = flow.noise(frames, channels, generator)
+            if self._device.type == "cuda":
+                drawn = drawn.pin_memory()  # copied while the host goes on
+            return drawn.to(self._device, non_blocking=True)
 
         latents, done = draw(), 0
         for event in denoise(networks, path, job.diffusion, latents, draw):
@@ -272,16 +277,16 @@ class TorchEngine:
 
 
 class _Stopwatch:
-    """Adds up the time spent by phase. A lap ends when the device has done what it was told."""
+    """Adds up the time spent by phase, waiting for other songs' pieces of work included.
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    It does not wait for the device: a pass and a tile have done so when a lap ends.
+    """
+
+    def __init__(self) -> None:
         self._since = time.perf_counter()
         self.seconds: dict[Phase, float] = {}
 
     def lap(self, phase: Phase) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
         now = time.perf_counter()
         self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._since
         self._since = now

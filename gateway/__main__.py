@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 
 async def main(settings: Settings) -> None:
+    """Raises `TlsError`, `TenantsError` and `OSError` for what an operator can mend."""
+    if settings.stage_tls is not None:
+        settings.stage_tls.read()  # now, and not when a replica is found: nobody would hear of it
     uploads = Uploads(
         settings.upload_dir,
         settings.max_upload_bytes,

@@ -1,6 +1,7 @@
 """Calls to a stage that end with an `AceError` where they fail."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Iterator
 from contextlib import contextmanager
@@ -8,15 +9,19 @@ from typing import Any, TypeVar
 
 import grpc
 
+from acestep.errors import answer_lost
 from common import tracing
 from common.errors import AceError, Kind
 from common.status import from_rpc_error
 from common.telemetry import REQUEST_ID, REQUEST_ID_HEADER
 from gateway.metrics import STAGE_SECONDS
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 STAGE_DOWN_RETRY_S = 5.0
+ANSWER_LOST = "STAGE_ANSWER_LOST"
 
 
 def forwarded() -> tuple[tuple[str, str], ...]:
@@ -101,7 +106,16 @@ def stage_error(stage: str, error: grpc.aio.AioRpcError) -> AceError:
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         # A stage that stops while it works cancels its calls; to the caller that is the same.
         return unavailable(stage)
+    if answer_lost(error):
+        return AceError(
+            Kind.UNAVAILABLE,
+            ANSWER_LOST,
+            f"the {stage} stage broke off while it was sent the request; retry later",
+            retry_after_s=STAGE_DOWN_RETRY_S,
+            stage=stage,
+        )
     known = from_rpc_error(error)
     if known.kind is Kind.INTERNAL:
+        logger.error("the %s stage failed with %s: %s", stage, code.name, error.details())
         return AceError(Kind.INTERNAL, "STAGE_FAILED", f"the {stage} stage failed", stage=stage)
     return known

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from acestep.gateway.v1 import music_service_pb2 as pb
 from common.errors import AceError, Kind
+from gateway.deadline import Deadline
 from gateway.metrics import SONGS_RUNNING
 from gateway.shelf import Shelf, Unread
 from gateway.song import FinishedSong, SongEvent
@@ -79,18 +80,24 @@ class _Listener(asyncio.Queue[SongEvent | None]):
 def _size(event: SongEvent | None) -> int:
     if event is None:
         return 0
-    return len(event.data) if isinstance(event, FinishedSong) else event.ByteSize()
+    if isinstance(event, FinishedSong):
+        return len(event.data) + event.song.ByteSize()  # its codes and its latents
+    return event.ByteSize()
 
 
 class Generation:
     """Work that goes on while anybody listens."""
 
-    def __init__(self, digest: bytes, song_count: int, max_history_bytes: int, unread: Unread) -> None:
-        self.digest = digest
-        self.song_count = song_count
-        self.history: History | None = History()
-        """None if nobody can join: there is more to tell than may be kept."""
-        self._max_history_bytes = max_history_bytes
+    def __init__(
+        self, work: "Work", history: History | None, has_room: Callable[[], bool], unread: Unread
+    ) -> None:
+        """`has_room` says whether the history may go on after something was added to it."""
+        self.digest = work.digest
+        self.song_count = work.song_count
+        self.deadline = work.deadline
+        self.history = history
+        """None if nobody can join: there is more to tell than may be kept, or no id to ask by."""
+        self._has_room = has_room
         self._unread = unread
         self._listeners: set[_Listener] = set()
         self._work: asyncio.Task[None] | None = None
@@ -139,8 +146,9 @@ class Generation:
 
     def _note(self, event: SongEvent) -> None:
         if self.history is not None:
+            byte_count = self.history.byte_count
             self.history.add(event)
-            if self.history.byte_count > self._max_history_bytes:
+            if self.history.byte_count > byte_count and not self._has_room():
                 self.history = None
 
 
@@ -150,6 +158,7 @@ class Work:
 
     digest: bytes
     song_count: int
+    deadline: Deadline
     events: Callable[[Unread], AsyncGenerator[SongEvent, None]]
 
 
@@ -202,8 +211,7 @@ class Generations:
                 limit=self._max_songs,
             )
         unread = Unread(self._shelf)
-        kept_bytes = self._kept_bytes if joinable else 0
-        generation = Generation(work.digest, work.song_count, kept_bytes, unread)
+        generation = Generation(work, History() if joinable else None, self._has_room, unread)
         self._running[key] = generation
         SONGS_RUNNING.inc(work.song_count)
         task = generation.start(work.events(unread))
@@ -220,13 +228,23 @@ class Generations:
             self._forget_old()
             asyncio.get_running_loop().call_later(self._kept_s, self._forget_old)
 
+    def _has_room(self) -> bool:
+        """Whether all histories together may be as long as they are, once old results are forgotten."""
+        self._forget_old()
+        return self._history_bytes() <= self._kept_bytes
+
+    def _history_bytes(self) -> int:
+        kept = (generation for _, generation in self._kept.values())
+        every = (*self._running.values(), *kept)
+        return sum(item.history.byte_count for item in every if item.history is not None)
+
     def _forget_old(self) -> None:
-        """Forget results that are too old, and the oldest while they are too many bytes."""
-        kept_bytes = sum(item.history.byte_count for _, item in self._kept.values() if item.history)
+        """Forget results that are too old, and the oldest while there are too many bytes."""
+        byte_count = self._history_bytes()
         for key, (ended, generation) in list(self._kept.items()):
-            if time.monotonic() - ended < self._kept_s and kept_bytes <= self._kept_bytes:
+            if time.monotonic() - ended < self._kept_s and byte_count <= self._kept_bytes:
                 return
-            kept_bytes -= generation.history.byte_count if generation.history else 0
+            byte_count -= generation.history.byte_count if generation.history else 0
             del self._kept[key]
 
 

@@ -20,8 +20,9 @@ from common import tracing
 from common.errors import AceError, Kind
 from common.telemetry import REQUEST_ID
 from common.tenant import TENANT
+from common.tls import TlsError
 from gateway import calls
-from gateway.addresses import Resolve, resolved
+from gateway.addresses import DNS, Resolve, resolved
 from gateway.gate import Gate
 from gateway.metrics import RETRIES
 from gateway.replica import RETIRE_S, Replica
@@ -194,13 +195,12 @@ class Pool(Generic[Stub, Info]):
         """Raises `error` unless another replica can do what `replica` failed to do."""
         if error.kind is not Kind.UNAVAILABLE:
             raise error
-        replica.suspect()
+        if error.reason != calls.ANSWER_LOST:  # else it did answer, and may be asked again
+            replica.suspect()
         if last or not self._admitted():
             raise error
         RETRIES.labels(self._kind.name).inc()
-        logger.warning(
-            "%s replica %s was lost at work: another begins anew", self._kind.name, replica.address
-        )
+        logger.warning("%s replica %s: %s; the call begins anew", self._kind.name, replica.address, error)
 
     async def _check(self, replica: Replica[Stub]) -> bool:
         """Whether `replica` has what those have that are admitted; the first one decides."""
@@ -232,10 +232,11 @@ class Pool(Generic[Stub, Info]):
         while True:
             try:
                 self._reconcile(await self._resolve(self._addresses))
-            except OSError as error:
+            except (OSError, TlsError) as error:
                 logger.warning("addresses of the %s stage: %s", self._kind.name, error)
-            if not any(address.startswith("dns:///") for address in self._addresses):
-                return
+            else:
+                if not any(address.startswith(DNS) for address in self._addresses):
+                    return
             await asyncio.sleep(RESOLVE_EVERY_S)
 
     def _reconcile(self, addresses: Sequence[str]) -> None:

@@ -77,10 +77,13 @@ class Account:
         ):
             text = f"at most {most_s} seconds of songs an hour"
             raise self._exceeded("audio_seconds_per_hour", text, wait_s if total_s <= most_s else None)
-        self._audio.take(total_s)
+        charge = Charge(self._tenant, self._audio, count, expected_s)
         self._running_songs += count
         try:
-            yield Charge(self._tenant, self._audio, expected_s)
+            yield charge
+        except AceError:
+            charge.refused()
+            raise
         finally:
             self._running_songs -= count
 
@@ -104,12 +107,20 @@ class Charge:
     hardware just the same.
     """
 
-    def __init__(self, tenant: str, audio: Bucket, expected_s: float) -> None:
+    def __init__(self, tenant: str, audio: Bucket, song_count: int, expected_s: float) -> None:
         self._tenant = tenant
         self._audio = audio
+        self._open_songs = song_count
         self._expected_s = expected_s
+        audio.take(song_count * expected_s)
+
+    def refused(self) -> None:
+        """No song that has not ended will be made: a stage refused the request, or is gone."""
+        self._audio.take(-self._open_songs * self._expected_s)
+        self._open_songs = 0
 
     def ended(self, song: pb.Song) -> None:
+        self._open_songs -= 1
         made_s = 0.0 if song.HasField("error") else song.actual_duration_seconds
         self._audio.take(made_s - self._expected_s)
         AUDIO_SECONDS.labels(self._tenant).inc(made_s)

@@ -94,10 +94,12 @@ class Replica(Generic[Stub]):
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
-                    raise  # otherwise `suspect` cancelled the call
+                    raise
+                if self.admitted:  # its connection was replaced; else `suspect` cancelled the call
+                    continue
             finally:
                 self._watching.cancel()
-                self._admit(False)
+            self._admit(False)
             await asyncio.sleep(RECHECK_S)
 
     def _admit(self, admitted: bool) -> None:

@@ -40,6 +40,8 @@ class MusicServicer(rpc.MusicServiceServicer):
         work = self._generations.find((TENANT.get(), message.request_id), digest)
         if work is None:
             work = await self._begun(message, digest, Deadline(context.time_remaining()))
+        else:
+            work.deadline.extend(context.time_remaining())
         async with aclosing(work.listen()) as events:
             async for event in events:
                 for response in delivery.messages(event):
@@ -58,6 +60,7 @@ class MusicServicer(rpc.MusicServiceServicer):
             Work(
                 digest,
                 order.song_count,
+                deadline,
                 lambda unread: generation.generate(self._workshop, info, order, deadline, unread),
             ),
             joinable=bool(message.request_id),

@@ -6,6 +6,7 @@ from pathlib import Path
 from common.exposure import Exposure
 from common.telemetry import LogFormat
 from common.tls import TlsFiles
+from gateway.addresses import DNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +50,8 @@ class Settings(Exposure):
     """How long the result of a request that gave its `request_id` is kept for those who ask again."""
 
     kept_bytes: int = 256 * 1024 * 1024
-    """Results that are kept for this, together; the oldest are forgotten first. A request whose
-    files are more cannot be joined."""
+    """What is kept for this, of requests that run and that are done, together; the oldest results are
+    forgotten first. A request that finds no room for its files cannot be joined."""
 
     max_unread_bytes: int = 768 * 1024 * 1024
     """Finished files that wait for slow readers, together. Beyond it new requests are refused, and
@@ -101,7 +102,11 @@ class Settings(Exposure):
             if isinstance(value, (int, float)) and value < 0:
                 raise ValueError(f"{field.name} is {value}; it must not be negative")
         for name in ("lm_address", "dit_address"):
-            if not getattr(self, name):
+            addresses = getattr(self, name)
+            if not addresses:
                 raise ValueError(f"{name} is empty; name at least one address")
+            for address in addresses:
+                if address.startswith(DNS) and not address.rpartition(":")[2].isdecimal():
+                    raise ValueError(f"{name} holds {address!r}, which lacks its port: {DNS}name:port")
         if self.max_songs < 1:
             raise ValueError(f"max_songs is {self.max_songs}; it must be at least 1")

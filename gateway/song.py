@@ -220,15 +220,7 @@ class SongMaker:
         song.audio_sha256 = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
         song.timings["encoding"] = encoding_s + time.monotonic() - started
         tracing.past("encode", first_write or started, busy_seconds=song.timings["encoding"])
-        yield pb.GenerateMusicResponse(
-            progress=pb.Progress(
-                phase=pb.PHASE_ENCODING,
-                song_index=song.song_index,
-                step_count=1,
-                total_step_count=1,
-                fraction=self.fraction.reached(pb.PHASE_ENCODING, song.song_index, 1.0),
-            )
-        )
+        yield self._encoded(song.song_index)
         yield FinishedSong(data, song, output.audio_format)
 
     async def _render_requests(self, job: dit_pb.RenderJob) -> AsyncIterator[dit_pb.RenderRequest]:
@@ -261,6 +253,17 @@ class SongMaker:
                 step_count=step.step_count,
                 total_step_count=step.total_step_count,
                 fraction=self.fraction.reached(phase, index, done),
+            )
+        )
+
+    def _encoded(self, index: int) -> pb.GenerateMusicResponse:
+        return pb.GenerateMusicResponse(
+            progress=pb.Progress(
+                phase=pb.PHASE_ENCODING,
+                song_index=index,
+                step_count=1,
+                total_step_count=1,
+                fraction=self.fraction.reached(pb.PHASE_ENCODING, index, 1.0),
             )
         )
 

@@ -6,16 +6,14 @@
 import hmac
 import json
 import logging
-import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from common.tenant import NAME
 from common.tokens import DIGEST, digest_of
 
 logger = logging.getLogger(__name__)
-
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class TenantsError(ValueError):

@@ -10,10 +10,12 @@ from acestep.client import audio as audio_files
 from acestep.client.audio import Audio
 from acestep.client.channel import CHANNEL_OPTIONS, Deadline, Terms, Tls
 from acestep.client.requests import LastResult, described, named
-from acestep.errors import ServiceError
+from acestep.errors import ServiceError, answer_lost
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.gateway.v1 import music_service_pb2_grpc as rpc
 from acestep.songs import SongCollector, Songs
+
+UPLOAD_ATTEMPTS = 3
 
 Answer = TypeVar("Answer")
 Event = TypeVar("Event")
@@ -146,8 +148,18 @@ class Client:
         return await _answer(self._stub.GetCapabilities(pb.GetCapabilitiesRequest(), **call))
 
     async def _upload(self, audio: Audio, deadline: Deadline) -> pb.UploadAudioResponse:
+        for _ in range(UPLOAD_ATTEMPTS - 1):
+            try:
+                return await self._upload_once(audio, deadline)
+            except grpc.aio.AioRpcError as error:
+                if not answer_lost(error):
+                    raise ServiceError.from_rpc(error) from None
+        return await _answer(self._upload_once(audio, deadline))
+
+    async def _upload_once(self, audio: Audio, deadline: Deadline) -> pb.UploadAudioResponse:
         with audio_files.upload(audio) as messages:
-            return await _answer(self._stub.UploadAudio(messages, **deadline.call()))
+            stored: pb.UploadAudioResponse = await self._stub.UploadAudio(messages, **deadline.call())
+        return stored
 
 
 async def _answer(call: Awaitable[Answer]) -> Answer:

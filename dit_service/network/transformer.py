@@ -20,6 +20,10 @@ from dit_service.network.block import Around, Block, Heard, Norm
 from dit_service.network.clock import Moment, TimeEmbedding
 from dit_service.network.sizes import Sizes
 
+KEPT = 8
+"""Layouts of batches whose places are kept on the device: about one for each model that works. Each
+takes 512 bytes a token, which 16 guided songs of ten minutes make 120 MB."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
@@ -159,12 +163,12 @@ def _heard_by_all(hearing: Sequence[Heard]) -> Heard:
     return Heard(_joined(keys, dim=1), _joined(values, dim=1))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=KEPT)
 def _owners(lengths: tuple[int, ...], which: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.repeat_interleave(torch.tensor(which), torch.tensor(lengths)).to(device)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=KEPT)
 def _around(lengths: tuple[int, ...], heard: tuple[int, ...], sizes: Sizes, device: torch.device) -> Around:
     return Around(
         rows=spans(lengths, device),

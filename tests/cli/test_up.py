@@ -71,11 +71,11 @@ class Site:
     def environment(self) -> dict[str, str]:
         return {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
-    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+    def run(self, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | environment,
             capture_output=True,
             text=True,
             timeout=120,
@@ -246,6 +246,15 @@ def test_a_taken_port_is_named_and_nothing_starts(site: Site) -> None:
     assert result.returncode == 1
     assert f"port taken: {site.ports['dit']} (--dit-port)" in result.stderr
     assert not (site.folder / "run" / "lm.log").exists()
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_TLS_CERTIFICATE", "LM_TLS_KEY", "GATEWAY_STAGE_TLS_CA"])
+def test_settings_for_tls_are_refused_at_once(site: Site, name: str) -> None:
+    result = site.run(site.up(), **{f"ACESTEP_{name}": "file.pem"})
+
+    assert result.returncode == 1
+    assert f"without TLS: unset ACESTEP_{name}" in result.stderr
+    assert not (site.folder / "run" / "gateway.log").exists()
 
 
 def test_missing_checkpoints_say_how_to_get_them(site: Site) -> None:

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from acestep.client import Samples, ServiceError, Songs, SyncClient, connect, connect_sync
+from acestep.errors import LOST_BY_GRPC
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.gateway.v1 import music_service_pb2_grpc as rpc
 from acestep.music.v1 import music_pb2
@@ -220,6 +221,40 @@ async def test_what_was_out_of_reach_is_tried_again_under_the_same_id() -> None:
 
     await server.stop(None)
     assert starting.request_ids == [songs.result.request_id] * 3
+
+
+class Hasty(rpc.MusicServiceServicer):
+    """Refuses uploads before they are sent, the first ones so early that gRPC loses its answer."""
+
+    def __init__(self, lost_count: int) -> None:
+        self.lost_count = lost_count
+
+    async def UploadAudio(self, requests: Any, context: Any) -> pb.UploadAudioResponse:
+        if self.lost_count:
+            self.lost_count -= 1
+            await context.abort(grpc.StatusCode.INTERNAL, LOST_BY_GRPC)
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
+        raise AssertionError("abort raises")
+
+
+@pytest.mark.parametrize(
+    ("lost_count", "told"),
+    [(2, grpc.StatusCode.RESOURCE_EXHAUSTED), (3, grpc.StatusCode.INTERNAL)],
+)
+async def test_an_upload_whose_refusal_grpc_lost_is_tried_again(
+    tone: Path, lost_count: int, told: grpc.StatusCode
+) -> None:
+    server = grpc.aio.server()
+    rpc.add_MusicServiceServicer_to_server(Hasty(lost_count), server)
+    port = server.add_insecure_port("localhost:0")
+    await server.start()
+
+    async with connect(f"localhost:{port}") as client:
+        with pytest.raises(ServiceError) as caught:
+            await client.upload(tone)
+
+    await server.stop(None)
+    assert caught.value.code is told
 
 
 def test_no_gateway_is_an_error_that_says_so() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,7 +163,9 @@ async def test_without_a_language_model_the_diffusion_works_alone(world: World) 
     assert "lm_total_time" not in result.extra_outputs["time_costs"]
 
 
-async def test_handlers_of_two_gateways_make_no_song_together(studio: Studio) -> None:
+async def test_a_gateway_that_has_two_addresses_is_one(
+    studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
     llm = LLMHandler()
     same_by_another_name = studio.world.address.replace("localhost", "127.0.0.1")
     await studio.call(llm.initialize, "", "lm-fake", address=same_by_another_name)
@@ -170,4 +173,17 @@ async def test_handlers_of_two_gateways_make_no_song_together(studio: Studio) ->
 
     result = await studio.generate(SONG)
 
-    assert "llm_handler must be connected to" in str(result.error)
+    assert result.success, result.error
+    assert f"the song is made at {studio.world.address}" in caplog.text
+
+
+async def test_a_language_model_that_the_other_gateway_lacks_is_named(studio: Studio) -> None:
+    assert studio.llm is not None
+    assert studio.llm.gateway is not None
+    studio.llm.gateway = replace(studio.llm.gateway, address="elsewhere:50050")
+    studio.llm.model = "lm-elsewhere"
+
+    result = await studio.generate(SONG)
+
+    assert "llm_handler must have a model that is served at" in str(result.error)
+    assert "received 'lm-elsewhere'" in str(result.error)

@@ -57,8 +57,9 @@ def connect() -> DitConnector:
         max_queued: int = 8,
         max_calls: int = 16,
         max_upload_bytes: int = 4 * 1024 * 1024,
+        max_together: int = 1,
     ) -> AsyncIterator[dit_grpc.DitServiceStub]:
-        lane, slot = Lane(max_queued), Slot[Engine]("the DiT service")
+        lane, slot = Lane(max_queued, max_together), Slot[Engine]("the DiT service")
         if engine is not None:
             slot.fill(engine)
         servicer = DitServicer(slot, lane, Limits(max_queued, max_calls, max_upload_bytes))

@@ -43,6 +43,7 @@ class FakeEngine:
         self.step_count = step_count
         self.steps_taken: Counter[int] = Counter()  # by seed
         self.closed: Counter[int] = Counter()  # by seed
+        self.tiles_encoded = self.encodings_closed = 0
         self.jobs: list[RenderJob] = []
         self.threads: set[str] = set()
         self._silent = silent
@@ -75,10 +76,16 @@ class FakeEngine:
     def encode(
         self, waveform: Waveform, model: str, with_codes: bool
     ) -> Generator[Progress | Encoding, None, None]:
-        self._step()
-        frames = len(waveform) // SAMPLES_PER_FRAME
-        yield Progress(Phase.CONDITIONING, 1, 1)
-        yield Encoding(np.ones((frames, 8), np.float32), tuple(range(-(-frames // 5))) * with_codes)
+        total = self._tile_count or 1
+        try:
+            for tile in range(1, total + 1):
+                self._step()
+                self.tiles_encoded += 1
+                yield Progress(Phase.CONDITIONING, tile, total)
+            frames = len(waveform) // SAMPLES_PER_FRAME
+            yield Encoding(np.ones((frames, 8), np.float32), tuple(range(-(-frames // 5))) * with_codes)
+        finally:
+            self.encodings_closed += 1
 
     def decode(
         self, source: Latents | tuple[int, ...], model: str

@@ -1,7 +1,7 @@
 """Songs that share the device: each is what it would be alone, whatever becomes of the others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from prometheus_client import REGISTRY
+from torch import nn
 
 from common.errors import AceError, Kind
 from dit_service import memory
@@ -24,7 +25,7 @@ from dit_service.engine import (
     Task,
 )
 from dit_service.lane import Lane, Waiting
-from dit_service.network.transformer import DiffusionTransformer, Row
+from dit_service.network.transformer import Row
 from dit_service.torch_engine import TorchEngine
 from tests.dit.golden import CHECKPOINTS, MODELS, TOLERANCE, wave
 from tests.dit.jobs import JOB, TURBO_DIFFUSION
@@ -92,9 +93,9 @@ async def rendered(lane: Lane, engine: TorchEngine, job: RenderJob) -> Song:
     return song
 
 
-async def until_step(events: AsyncIterator[object], step: int) -> None:
+async def until_step(events: AsyncIterator[object], step: int, phase: Phase = Phase.DIFFUSION) -> None:
     async for event in events:
-        if isinstance(event, Progress) and event.phase is Phase.DIFFUSION and event.step_count == step:
+        if isinstance(event, Progress) and event.phase is phase and event.step_count == step:
             return
 
 
@@ -141,12 +142,16 @@ async def test_songs_join_and_leave_between_steps(
 async def test_a_cancelled_song_leaves_the_others_untouched(
     engine: TorchEngine, lane: Lane, alone: dict[int, Song]
 ) -> None:
-    async def cancelled() -> None:
-        async with lane.run(engine.render(TEXT)) as events:
-            await until_step(events, 2)
+    async def cancelled(phase: Phase, step: int) -> None:
+        long = replace(TEXT, duration_s=30.0, diffusion=replace(GUIDED, inference_steps=3))  # two tiles
+        async with lane.run(engine.render(long)) as events:
+            await until_step(events, step, phase)
 
     songs = await asyncio.gather(
-        rendered(lane, engine, COVER), cancelled(), rendered(lane, engine, REPAINT)
+        rendered(lane, engine, COVER),
+        cancelled(Phase.DIFFUSION, 2),
+        rendered(lane, engine, REPAINT),
+        cancelled(Phase.DECODING, 1),
     )
 
     assert isinstance(songs[0], Song)
@@ -155,21 +160,43 @@ async def test_a_cancelled_song_leaves_the_others_untouched(
     assert_same(songs[2], alone[REPAINT.seed])
 
 
-async def test_a_song_that_memory_does_not_do_for_leaves_the_others_untouched(
-    engine: TorchEngine, lane: Lane, alone: dict[int, Song]
-) -> None:
-    too_long = replace(TEXT, duration_s=12.0, seed=11)
+TOO_LONG = replace(TEXT, duration_s=12.0, lyrics="la la la " * 40, seed=11)
 
-    def exhausted(_: DiffusionTransformer, rows: tuple[list[Row]]) -> None:
-        if any(len(row.frames) == too_long.frame_count for row in rows[0]):
+
+def takes_pass(_: nn.Module, rows: tuple[list[Row]]) -> bool:
+    return any(len(row.frames) == TOO_LONG.frame_count for row in rows[0])
+
+
+def takes_lyrics(_: nn.Module, __: object, inputs: dict[str, torch.Tensor]) -> bool:
+    return inputs["inputs_embeds"].shape[1] > 100
+
+
+def takes_tile(_: nn.Module, window: tuple[torch.Tensor]) -> bool:
+    return window[0].shape[2] == TOO_LONG.frame_count
+
+
+@pytest.mark.parametrize("phase", Phase)
+async def test_a_song_that_memory_does_not_do_for_leaves_the_others_untouched(
+    engine: TorchEngine, lane: Lane, alone: dict[int, Song], phase: Phase
+) -> None:
+    def exhausted_if(taken: bool) -> None:
+        if taken:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
 
-    hook = engine.transformer(BASE).register_forward_pre_hook(exhausted)
+    networks: dict[Phase, tuple[nn.Module, Callable[..., bool]]] = {
+        Phase.CONDITIONING: (engine._models[BASE].networks.conditioner.lyric_encoder, takes_lyrics),
+        Phase.DIFFUSION: (engine.transformer(BASE), takes_pass),
+        Phase.DECODING: (engine.codec.network.decoder, takes_tile),
+    }
+    network, takes = networks[phase]
+    hook = network.register_forward_pre_hook(
+        lambda *given: exhausted_if(takes(*given)), with_kwargs=phase is Phase.CONDITIONING
+    )
     try:
         *songs, error = await asyncio.gather(
             rendered(lane, engine, COVER),
             rendered(lane, engine, EXTRACT),
-            rendered(lane, engine, too_long),
+            rendered(lane, engine, TOO_LONG),
             return_exceptions=True,
         )
     finally:

@@ -7,6 +7,7 @@ import grpc
 import numpy as np
 import pytest
 import soundfile
+from prometheus_client import REGISTRY
 
 from acestep.dit.v1 import dit_service_pb2 as pb
 from acestep.dit.v1 import dit_service_pb2_grpc as dit_grpc
@@ -16,6 +17,7 @@ from common.status import from_rpc_error
 from tests.dit.conftest import DitConnector
 from tests.dit.fakes import FakeEngine
 from tests.dit.golden import wave
+from tests.dit.test_render import events_of, job, next_of, requests
 
 Request = pb.EncodeAudioRequest
 CHUNK_BYTES = 256 * 1024
@@ -67,6 +69,27 @@ async def test_a_file_becomes_latents_at_any_rate(connect: DitConnector) -> None
     assert not answer.audio_codes
     assert answer.latents.frame_count == 50
     assert answer.duration_seconds == 2.0
+
+
+async def test_a_cancelled_encoding_stops_at_its_next_tile(connect: DitConnector) -> None:
+    engine = FakeEngine(step_count=1, tile_count=3, paused=True)
+    async with connect(engine) as dit:
+        abandoned = dit.EncodeAudio(upload(header(), *chunks(file())))
+        while device_busy() == 0:  # until it has the device, where it waits in its first tile
+            await dit.GetModelInfo(pb.GetModelInfoRequest())
+        following = dit.Render(requests(job(duration_s=10.0)))
+        await next_of(following, "queued")
+        abandoned.cancel()
+        await dit.GetModelInfo(pb.GetModelInfoRequest())
+        engine.allow(1 + 1 + 3)  # the tile under way, and no more than the song needs
+        events = await events_of(following)
+
+    assert events[-1].HasField("result")
+    assert (engine.tiles_encoded, engine.encodings_closed) == (1, 1)
+
+
+def device_busy() -> float:
+    return REGISTRY.get_sample_value("acestep_dit_device_busy") or 0.0
 
 
 async def test_uploads_that_break_the_rules_are_refused(connect: DitConnector) -> None:

@@ -14,7 +14,8 @@ from dit_service.canvas import Region
 from dit_service.engine import Keeping, SourceSound, Task, Waveform
 from dit_service.finish import Finish, finish, level
 from dit_service.loudness import measure
-from dit_service.splice import splice
+from dit_service.splice import splice, splice_piece
+from dit_service.wire import SAMPLES_PER_CHUNK
 from tests.dit.jobs import JOB
 
 SECONDS = 240
@@ -52,6 +53,15 @@ def test_a_source_is_spliced_in_blocks(song: Waveform) -> None:
     decoded = song.copy()
 
     assert extra_mib(lambda: splice(decoded, job)) < 40
+
+
+def test_a_piece_is_spliced_without_memory_of_its_regions_size(song: Waveform) -> None:
+    keeping = Keeping(held_share=1.0, latent_fade_frames=0, splices=True, sound_fade_s=0.05)
+    job = replace(JOB, task=Task.REPAINT, regions=(Region(1.0, SECONDS - 1.0),), keeping=keeping)
+    job = replace(job, source=SourceSound(song))
+    piece = song[:SAMPLES_PER_CHUNK].copy()
+
+    assert extra_mib(lambda: splice_piece(piece, 48_000, job)) < 8
 
 
 def test_a_file_is_decoded_into_the_memory_of_its_sound_alone(song: Waveform) -> None:

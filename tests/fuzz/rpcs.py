@@ -13,6 +13,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
+from acestep.errors import LOST_BY_GRPC
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.music.v1 import music_pb2
@@ -24,8 +25,6 @@ from tests.fuzz.system import Channels
 SIDE_BY_SIDE = 4
 PATIENCE_S = 20.0
 OUR_FAULT = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE}
-CLIENT_LOST_THE_STATUS = "Internal error from Core"
-"""What gRPC's client makes of an answer that comes while it still sends (grpcio 1.85 `_call.py`)."""
 SAMPLING = music_pb2.LmSampling(seed=1)
 CODES = [1, 2, 3]
 
@@ -127,7 +126,7 @@ async def fuzz(channels: Channels, seed: int, count: int) -> tuple[Counter[str],
         requests = bad_requests(draw, method)
         code, text = await answer(channels, method, requests)
         ends[code.name] += 1
-        if code in OUR_FAULT and text != CLIENT_LOST_THE_STATUS:
+        if code in OUR_FAULT and text != LOST_BY_GRPC:
             sent = " ".join(request[:200].hex() for request in requests)
             faults.append(f"call {number} {method.path} {code.name} {text}: {sent}")
 

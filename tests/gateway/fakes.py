@@ -11,6 +11,7 @@ import numpy as np
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
 from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
+from acestep.errors import LOST_BY_GRPC
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from acestep.music.v1 import music_pb2
@@ -169,6 +170,8 @@ class FakeDit(dit_rpc.DitServiceServicer):
         self.seconds_left: list[float | None] = []
         self.failures: dict[int, AceError] = {}
         """Errors by seed."""
+        self.answers_to_lose = 0
+        """So many renders end as those do whose answer the caller's gRPC lost."""
 
     async def GetModelInfo(self, request: Any, context: Any) -> dit_pb.GetModelInfoResponse:
         model = dit_pb.DitModel(
@@ -184,7 +187,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
     async def Render(
         self, requests: AsyncIterator[dit_pb.RenderRequest], context: Any
     ) -> AsyncIterator[dit_pb.RenderResponse]:
-        job = (await anext(aiter(requests))).job
+        job = await self._job(requests)
         if job.diffusion.inference_steps > 20:
             raise invalid(
                 "job.diffusion.inference_steps", "must be within [1, 20]", job.diffusion.inference_steps
@@ -227,6 +230,12 @@ class FakeDit(dit_rpc.DitServiceServicer):
                 loudness=music_pb2.Loudness(integrated_lufs=-14.25, true_peak_dbtp=-0.5),
             )
         )
+
+    async def _job(self, requests: AsyncIterator[dit_pb.RenderRequest]) -> dit_pb.RenderJob:
+        if self.answers_to_lose:
+            self.answers_to_lose -= 1
+            raise AceError(Kind.INTERNAL, "LOST", LOST_BY_GRPC)
+        return (await anext(aiter(requests))).job
 
     async def _live(self, samples: np.ndarray) -> AsyncIterator[dit_pb.RenderResponse]:
         for start in range(0, len(samples), 32_768):

@@ -1,6 +1,7 @@
 """A request that is sent again with its id: it joins, or gets the result, and nothing is made twice."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,12 @@ import pytest
 from acestep.client import connect
 from acestep.errors import ServiceError
 from acestep.gateway.v1 import music_service_pb2 as pb
+from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
+from gateway.deadline import Deadline
+from gateway.generations import Generations, Work
+from gateway.shelf import Shelf, Unread
+from gateway.song import FinishedSong, SongEvent
 from gateway.uploads import Uploads
 from tests.gateway.conftest import World, gateway_over
 from tests.gateway.test_generate import events_of, song_request, songs_of
@@ -89,6 +95,22 @@ async def test_the_work_goes_on_for_those_who_joined_when_the_first_caller_leave
     assert not world.dit.cancelled.is_set()
 
 
+async def test_the_work_may_take_as_long_as_the_most_patient_caller_waits(world: World) -> None:
+    world.lm.gate.close()
+    first = asyncio.create_task(events_of(world.client, named()))  # waits for 30 s
+    await world.lm.gate.waiting.wait()
+    second = world.client.generate(named(), timeout_s=300.0)
+    await anext(second)
+
+    world.lm.gate.open()
+
+    assert [event async for event in second][-1].HasField("result")
+    await first
+    (render_s,) = world.dit.seconds_left
+    assert render_s is not None
+    assert render_s > 30.0
+
+
 async def test_when_everybody_has_left_the_work_is_cancelled_and_the_id_is_free(world: World) -> None:
     callers = [await rendering(world, named()), asyncio.create_task(events_of(world.client, named()))]
 
@@ -123,3 +145,27 @@ async def test_results_are_kept_no_longer_and_no_larger_than_set(
             await songs_of(client, named())
 
     assert len(world.dit.jobs) == 2
+
+
+async def one_song_of(byte_count: int, unread: Unread) -> AsyncGenerator[SongEvent, None]:
+    """A generation that goes on after its first song, until nobody listens."""
+    yield FinishedSong(bytes(byte_count), pb.Song(), music_pb2.AUDIO_FORMAT_FLAC)
+    await asyncio.Event().wait()
+
+
+async def test_what_running_requests_keep_for_those_who_join_is_bounded_together() -> None:
+    generations = Generations(8, 60.0, 1000, Shelf(10_000), lambda: 1.0)
+
+    async def has_one_song(name: str) -> AsyncGenerator[SongEvent, None]:
+        work = Work(b"same", 1, Deadline(None), lambda unread: one_song_of(600, unread))
+        caller = generations.start(("studio", name), work, joinable=True).listen()
+        await anext(caller)
+        return caller
+
+    callers = [await has_one_song(name) for name in ("first", "second")]
+
+    assert generations.find(("studio", "first"), b"same") is not None
+    with pytest.raises(AceError, match="must not be that of a running request"):
+        generations.find(("studio", "second"), b"same")
+    for caller in callers:
+        await caller.aclose()

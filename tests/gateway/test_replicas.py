@@ -19,6 +19,7 @@ from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from common.server import Server
 from gateway.addresses import resolved
 from gateway.metrics import REPLICA_ADMITTED
+from gateway.settings import Settings
 from gateway.stages import DIT, LM
 from gateway.uploads import Uploads
 from tests.gateway.conftest import gateway_over, serving_stage
@@ -177,3 +178,17 @@ async def test_a_replica_with_other_models_is_not_used_until_it_is_the_only_one(
 
 async def test_a_name_stands_for_all_its_addresses() -> None:
     assert await resolved(["a:1", "dns:///localhost:7"]) == ["a:1", "127.0.0.1:7"]
+
+
+def test_a_name_without_its_port_is_refused_by_the_settings() -> None:
+    with pytest.raises(ValueError, match=r"dit_address holds 'dns:///dit', which lacks its port"):
+        Settings(dit_address=("dns:///dit",))
+
+
+async def test_an_answer_that_grpc_lost_is_asked_for_again_and_nobody_is_ejected(farm: Farm) -> None:
+    farm.dits[0].fake.answers_to_lose = 1
+
+    await songs_of(farm.client, song_request())  # checked by one, rendered by the other
+
+    assert farm.dits[0].fake.answers_to_lose == 0
+    assert replicas_admitted([dit.server.port for dit in farm.dits]) == 2

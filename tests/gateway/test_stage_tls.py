@@ -13,10 +13,11 @@ import pytest
 from acestep.client import connect as connect_client
 from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
+from common import channels
 from common.exposure import Exposure
 from common.server import Server, serving
-from common.tls import TlsFiles
-from gateway.__main__ import connect
+from common.tls import TlsError, TlsFiles
+from gateway.__main__ import connect, main
 from gateway.generation import Workshop
 from gateway.pool import StageKind
 from gateway.servicer import add_to
@@ -79,6 +80,27 @@ async def test_songs_are_made_over_mutual_tls_and_after_all_files_have_changed(t
     assert len(before) == len(after) == 1
 
 
+async def test_the_end_of_a_connection_that_was_replaced_ejects_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(channels, "LAST_CALLS_S", 0.0)
+    caplog.set_level("INFO", "gateway.replica")
+    authority = Authority.create(tmp_path, "our-ca")
+    own = authority.issue("gateway", ca=authority.ca)
+    async with (
+        asyncio.timeout(20),
+        system(tmp_path, authority, own) as (stages, address),
+        connect_client(address) as client,
+    ):
+        await stages.until_ready()
+        authority.issue("gateway")
+        for _ in range(3):  # each asks both stages; the first one connects anew
+            await songs_of(client, song_request())
+
+        assert "is admitted" in caplog.text
+        assert "is ejected" not in caplog.text
+
+
 async def test_a_gateway_that_the_stages_do_not_know_finds_no_stage(tmp_path: Path) -> None:
     authority = Authority.create(tmp_path, "our-ca")
     stranger = Authority.create(tmp_path, "other-ca").issue("gateway", ca=authority.ca)
@@ -87,3 +109,11 @@ async def test_a_gateway_that_the_stages_do_not_know_finds_no_stage(tmp_path: Pa
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1.0):
                 await stages.until_ready()
+
+
+async def test_a_gateway_whose_files_for_the_stages_are_not_in_order_does_not_start(tmp_path: Path) -> None:
+    settings = Settings(stage_tls_ca=tmp_path / "nowhere.pem", upload_dir=tmp_path / "uploads")
+
+    with pytest.raises(TlsError, match=r"nowhere\.pem: No such file"):
+        async with asyncio.timeout(5):
+            await main(settings)

@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.gateway.v1 import music_service_pb2_grpc as rpc
+from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
 from common.health import is_serving
 from common.tokens import digest_of, new_token
@@ -22,6 +23,7 @@ from gateway.quotas import Account
 from gateway.tenants import Limits, Tenants, TenantsError
 from tests.gateway.conftest import World, opened_world
 
+TOO_MANY_STEPS = music_pb2.DiffusionParams(inference_steps=21)
 STUDIO, LABEL = new_token(), new_token()
 
 
@@ -41,8 +43,8 @@ class Guarded:
         metadata = () if authorization is None else (("authorization", authorization),)
         return await self.stub.GetCapabilities(pb.GetCapabilitiesRequest(), metadata=metadata)
 
-    def songs(self, token: str = STUDIO, seconds: float = 10.0, count: int = 1) -> Any:
-        request = pb.GenerateMusicRequest(caption="slow piano", duration_seconds=seconds)
+    def songs(self, token: str = STUDIO, seconds: float = 10.0, count: int = 1, **fields: Any) -> Any:
+        request = pb.GenerateMusicRequest(caption="slow piano", duration_seconds=seconds, **fields)
         request.batch.batch_size = count
         return self.stub.GenerateMusic(request, metadata=(("authorization", f"Bearer {token}"),))
 
@@ -64,6 +66,10 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Guarded]:
         grpc.aio.insecure_channel(world.address) as channel,
     ):
         yield Guarded(world, file, channel)
+
+
+async def read(call: Any) -> list[pb.GenerateMusicResponse]:
+    return [event async for event in call]
 
 
 async def refusal(call: Any) -> grpc.aio.AioRpcError:
@@ -181,6 +187,42 @@ async def test_seconds_of_songs_are_limited_by_the_hour(guarded: Guarded) -> Non
     (retry,) = details_of(error, error_details_pb2.RetryInfo)
     assert 1100 < retry.retry_delay.ToMilliseconds() / 1000 <= 1200
     assert not details_of(never, error_details_pb2.RetryInfo)
+
+
+async def test_an_id_of_one_tenant_says_nothing_to_another(guarded: Guarded) -> None:
+    made = [event async for event in guarded.songs(request_id="song-1")]
+
+    others = [event async for event in guarded.songs(token=LABEL, request_id="song-1")]
+    different = [event async for event in guarded.songs(token=LABEL, request_id="song-2", seconds=20)]
+    hidden = [event async for event in guarded.songs(request_id="song-2")]
+
+    assert made[-1].HasField("result")
+    assert [events[-1].HasField("result") for events in (others, different, hidden)] == [True] * 3
+    assert len(guarded.world.dit.jobs) == 4
+
+
+async def test_who_joins_or_asks_again_by_the_id_is_charged_nothing(guarded: Guarded) -> None:
+    guarded.set_tenants(audio_seconds_per_hour=10, max_songs=1)
+    guarded.world.dit.gate.close()
+    first = asyncio.create_task(read(guarded.songs(request_id="song-1")))
+    await guarded.world.dit.gate.waiting.wait()
+    joined = aiter(guarded.songs(request_id="song-1"))
+    await anext(joined)
+    guarded.world.dit.gate.open()
+
+    assert (await first)[-1].HasField("result")
+    assert [event async for event in joined][-1].HasField("result")
+    assert (await read(guarded.songs(request_id="song-1")))[-1].HasField("result")
+    assert len(guarded.world.dit.jobs) == 1
+
+
+async def test_a_request_that_a_stage_refuses_costs_nothing(guarded: Guarded) -> None:
+    guarded.set_tenants(audio_seconds_per_hour=10)
+    for _ in range(2):
+        refused = await refusal(guarded.songs(seconds=10, diffusion=TOO_MANY_STEPS))
+        assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+    assert [event async for event in guarded.songs(seconds=10)][-1].HasField("result")
 
 
 def test_a_song_that_fails_costs_nothing_and_a_longer_one_is_charged_later() -> None:

@@ -3,8 +3,8 @@
 import os
 from dataclasses import replace
 
+from bench.lm_load import Referee
 from bench.lm_mix import calls
-from bench.lm_soak import Referee
 from bench.memory import Series
 from lm_service.engine import Job, Task
 from lm_service.outline import Outline, Phase

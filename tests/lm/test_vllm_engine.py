@@ -16,8 +16,8 @@ import grpc
 import pytest
 
 from acestep.lm.v1.lm_service_pb2_grpc import LmServiceStub
+from bench.lm_load import IN_FLIGHT, Load, Observed, Referee, leaks
 from bench.lm_mix import calls
-from bench.lm_soak import IN_FLIGHT, Load, Observed, Referee, leaks
 from common.errors import AceError
 from lm_service import prompt, vllm_environment
 from lm_service.admission import Admission, Room
@@ -248,7 +248,7 @@ async def test_codes_stay_in_the_code_book_that_the_codec_config_tells(engine: V
 async def test_a_load_that_comes_and_goes_leaves_right_tokens_and_nothing_behind(
     engine: VllmEngine, network: reference.Network
 ) -> None:
-    """Some seconds of `bench.soak_lm`: 64 calls in flight through a real server, three of ten left."""
+    """Some seconds of `bench.lm_soak`: 64 calls in flight through a real server, three of ten left."""
 
     async def expected(job: Job) -> list[int]:
         return await asyncio.to_thread(reference.written, network, engine.model.grammar, job)

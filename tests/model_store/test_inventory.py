@@ -49,6 +49,45 @@ def test_the_fetched_revision_is_shown(tmp_path: Path) -> None:
     assert only(tmp_path).revision == "abc"
 
 
+def put_pipeline(folder: Path, **without: str) -> None:
+    """A checkpoint as diffusers writes it, `without` some files."""
+    put(folder, "model_index.json")
+    for part in ("transformer", "condition_encoder", "audio_tokenizer", "audio_token_detokenizer", "vae"):
+        put(folder / part, "config.json", "diffusion_pytorch_model.safetensors")
+    put(folder / "text_encoder", "config.json", "model.safetensors")
+    put(folder / "tokenizer", "tokenizer.json", "tokenizer_config.json")
+    for part, name in without.items():
+        (folder / part / name).unlink()
+
+
+def test_a_pipeline_of_diffusers_is_a_dit_with_what_it_needs(tmp_path: Path) -> None:
+    put_pipeline(tmp_path / "my-music")
+
+    found = inventory.of_folder(tmp_path)
+
+    assert found == [
+        Checkpoint("my-music", Kind.DIT, 40, None, ()),
+        Checkpoint("my-music/vae", Kind.VAE, 10, None, ()),
+        Checkpoint("my-music/text_encoder", Kind.TEXT_ENCODER, 20, None, ()),
+    ]
+    assert inventory.lacking(found) == [Kind.LM]
+    assert inventory.codec_config(tmp_path, "my-music").is_file()
+
+
+def test_what_a_pipeline_lacks_is_named_with_its_part(tmp_path: Path) -> None:
+    put_pipeline(
+        tmp_path / "my-music", audio_tokenizer="config.json", tokenizer="tokenizer.json", vae="config.json"
+    )
+
+    missing = {checkpoint.kind: checkpoint.missing for checkpoint in inventory.of_folder(tmp_path)}
+
+    assert missing == {
+        Kind.DIT: ("audio_tokenizer/config.json",),
+        Kind.VAE: ("vae/config.json",),
+        Kind.TEXT_ENCODER: ("tokenizer/tokenizer.json",),
+    }
+
+
 def test_other_folders_are_not_checkpoints(tmp_path: Path) -> None:
     put(tmp_path / "notes", "config.json")
     put(tmp_path / ".partial", "config.json")
