@@ -154,7 +154,7 @@ async def test_capabilities_are_a_table(world: World, tmp_path: Path) -> None:
         (("--lyrics-file", "nofile"), "nofile"),
         (("--lyrics-file", "latin.txt"), "utf-8"),
         (("--lyrics", "la", "--lyrics-file", "latin.txt"), "not both"),
-        (("--like", "latin.txt"), "utf-8"),
+        (("--like", "latin.txt"), "is not the .json of a song"),
         (("--reference-audio", "nofile.wav"), "--reference-audio nofile.wav"),
         (("--reference-audio", "latin.txt"), "--reference-audio latin.txt: must be an audio file"),
         (("--output-dir", "latin.txt"), "latin.txt"),
