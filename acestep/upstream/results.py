@@ -19,8 +19,8 @@ class GenerationResult(Fields):
 
 
 @dataclass
-class UnderstandResult(Fields):
-    """What the language model heard in audio codes."""
+class _Described(Fields):
+    """How a song is told, first of all fields as upstream has them."""
 
     caption: str = ""
     lyrics: str = ""
@@ -29,22 +29,21 @@ class UnderstandResult(Fields):
     keyscale: str = ""
     language: str = ""
     timesignature: str = ""
+
+
+@dataclass
+class UnderstandResult(_Described):
+    """What the language model heard in audio codes."""
+
     status_message: str = ""
     success: bool = True
     error: str | None = None
 
 
 @dataclass
-class CreateSampleResult(Fields):
+class CreateSampleResult(_Described):
     """A song that was invented."""
 
-    caption: str = ""
-    lyrics: str = ""
-    bpm: int | None = None
-    duration: float | None = None
-    keyscale: str = ""
-    language: str = ""
-    timesignature: str = ""
     instrumental: bool = False
     status_message: str = ""
     success: bool = True
@@ -52,16 +51,9 @@ class CreateSampleResult(Fields):
 
 
 @dataclass
-class FormatSampleResult(Fields):
+class FormatSampleResult(_Described):
     """A song that was rewritten."""
 
-    caption: str = ""
-    lyrics: str = ""
-    bpm: int | None = None
-    duration: float | None = None
-    keyscale: str = ""
-    language: str = ""
-    timesignature: str = ""
     status_message: str = ""
     success: bool = True
     error: str | None = None

@@ -1,16 +1,15 @@
 """What Kustomize makes of an overlay, with the questions that the tests ask of it."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.deploy.images import stages
 from tests.deploy.services import ROOT, SERVICES
+from tests.deploy.tools import needs
 
 OVERLAYS = ("cpu-demo", "gpu", "gpu-autoscaled")
 STAGES = stages()
@@ -80,8 +79,7 @@ def selects(selector: Resource, labels: dict[str, str]) -> bool:
 
 @cache
 def rendered(overlay: str) -> Cluster:
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not installed")
+    needs("kubectl")
     made = subprocess.run(
         ["kubectl", "kustomize", str(ROOT / "deploy/kubernetes/overlays" / overlay)],
         capture_output=True,

@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 
 from tests.deploy.images import stages
 from tests.deploy.services import ROOT, SERVICES, Service, port_of
+from tests.deploy.tools import needs
 
 OVERLAYS = ("deploy/compose.gpu.yaml", "deploy/compose.observability.yaml")
 COMBINATIONS = [c for count in range(3) for c in itertools.combinations(OVERLAYS, count)]
@@ -22,8 +22,7 @@ STAGES = stages()
 @cache
 def config(overlays: tuple[str, ...]) -> dict[str, Any]:
     """What Compose makes of the files together."""
-    if shutil.which("docker-compose") is None:
-        pytest.skip("docker-compose is not installed")
+    needs("docker-compose")
     files = [argument for path in ("docker-compose.yml", *overlays) for argument in ("-f", path)]
     read = subprocess.run(
         ["docker-compose", *files, "config"], cwd=ROOT, capture_output=True, text=True, check=False

@@ -1,7 +1,6 @@
 """What operators read: alerts, autoscaling, monitoring and routes name things that exist."""
 
 import re
-import shutil
 import subprocess
 import sys
 from typing import Any
@@ -13,6 +12,7 @@ from acestep.gateway.v1 import music_service_pb2
 from tests.deploy.cluster import Cluster
 from tests.deploy.exported import samples
 from tests.deploy.services import ROOT, SERVICES
+from tests.deploy.tools import needs
 
 RULES = ROOT / "deploy/observability/rules"
 RUNBOOKS = (ROOT / "docs/runbooks.md").read_text()
@@ -59,8 +59,7 @@ def test_an_alert_names_the_jobs_that_are_scraped(alert: dict[str, Any]) -> None
 
 
 def test_prometheus_accepts_the_rules_and_its_configuration() -> None:
-    if shutil.which("promtool") is None:
-        pytest.skip("promtool is not installed")
+    needs("promtool")
     for command in (
         ["rules", *map(str, RULES.glob("*.yml"))],
         ["config", str(RULES.parent / "prometheus.yml")],

@@ -90,7 +90,8 @@ def test_what_is_not_allowed_is_never_drawn_and_nan_counts_as_that() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+# It compares two devices; where there is one there is nothing to compare.
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device to compare the CPU with")
 def test_a_gpu_draws_what_a_cpu_draws_alone_and_in_a_batch() -> None:
     """Other kernels, the same tokens: the filters never wait for the device, and sums are exact enough."""
     scores, tokens = scores_of(len(MIXED), 64_000), torch.arange(64_000)
