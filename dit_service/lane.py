@@ -50,6 +50,12 @@ class _Job(Generic[T]):
         self.came_at = time.monotonic()
         self._lane = lane
         self._events: asyncio.Queue[Waiting | Begun | T | _End] = asyncio.Queue()
+        self._told: Waiting | None = None
+
+    def waits(self, waiting: Waiting) -> None:
+        if waiting != self._told:
+            self._told = waiting
+            self.saw(waiting)
 
     def saw(self, event: Waiting | Begun | T) -> None:
         self._events.put_nowait(event)
@@ -136,7 +142,7 @@ class Lane:
             job.saw(Begun(time.monotonic() - job.came_at))
             self._rounds.join(job.errand)
         for position, waiting in enumerate(self._queue):
-            waiting.saw(Waiting(position, self._wait_s(position)))
+            waiting.waits(Waiting(position, self._wait_s(position)))
         metrics.JOBS_QUEUED.set(len(self._queue))
         metrics.MEMORY_SHARE.set(self._share)
 

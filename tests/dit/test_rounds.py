@@ -12,7 +12,7 @@ import pytest
 
 from dit_service.due import Due
 from dit_service.engine import Phase, Piece, Progress, Song
-from dit_service.lane import Lane
+from dit_service.lane import Lane, Waiting
 
 Steps = Generator[Progress | Piece | Due | Song, None, None]
 
@@ -77,6 +77,25 @@ async def test_a_decode_and_the_steps_of_others_take_turns(lane: Lane) -> None:
     assert worked == [
         "step 1", "tile 1", "step 2", "tile 2", "step 3", "tile 3", "decoded", "step 4", "step 5",
     ]  # fmt: skip
+
+
+async def test_who_waits_is_told_a_place_once_however_many_come_after() -> None:
+    worked: list[str] = []
+    may_begin, began = threading.Event(), asyncio.Event()
+    with closing(Lane(max_queued=8)) as lane:
+        running = asyncio.create_task(done(lane, stepping(worked, 1, may_begin), began))
+        await began.wait()
+        async with (
+            lane.run(decoding(worked, 1)) as first,
+            lane.run(decoding(worked, 1)),
+            lane.run(decoding(worked, 1)),
+        ):
+            may_begin.set()
+            heard = [event async for event in first]
+        await running
+
+    places = [event.position for event in heard if isinstance(event, Waiting)]
+    assert places == [0]
 
 
 async def test_what_a_failed_job_held_is_let_go_with_it(lane: Lane) -> None:
