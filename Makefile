@@ -13,7 +13,7 @@ PIP_AUDIT = 2.10.1
 GOLDEN ?= tests/golden/dit
 BIN = $(VENV)/bin
 
-.PHONY: help install demo up down test vectors walks properties golden soak fuzz audit check protos
+.PHONY: help install demo up down test vectors walks properties golden soak load fuzz audit check protos
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
@@ -48,6 +48,9 @@ properties: install ## Requests at random against the gateway (REQUESTS=10000)
 
 soak: install ## The LM under load with too little memory: tokens, leaks, memory (MINUTES=30)
 	$(BIN)/python -m bench.lm_soak --minutes $(MINUTES)
+
+load: install models/tiny ## Load for the tiny system, or for one at an address (ARGS='--address host:port --rate 0.5')
+	$(BIN)/python -m bench.load $(ARGS)
 
 golden: install ## Replay recorded cases of the reference, a line for each (GOLDEN=directory)
 	$(BIN)/python -m bench.golden $(GOLDEN)

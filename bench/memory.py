@@ -1,7 +1,8 @@
-"""Whether processes keep the memory that they have: sampled from `/proc`, judged by a straight line."""
+"""Whether processes keep what they have, memory or files: read from `/proc`, judged by a straight line."""
 
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,17 +17,24 @@ def resident_mib(pid: int) -> float:
     raise FileNotFoundError(f"process {pid} has ended")
 
 
+def open_file_count(pid: int) -> float:
+    """File descriptors of this process. Raises `FileNotFoundError` if it has ended."""
+    return float(sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))
+
+
 @dataclass(slots=True)
 class Series:
-    """Memory of one process over time."""
+    """What one process has over time: memory, unless `measure` reads something else."""
 
     name: str
     pid: int
+    measure: Callable[[int], float] = resident_mib
+    unit: str = "MiB"
     samples: list[tuple[float, float]] = field(default_factory=list)
-    """Minutes since an arbitrary moment, and MiB."""
+    """Minutes since an arbitrary moment, and the unit."""
 
     def sample(self) -> None:
-        self.samples.append((time.monotonic() / 60, resident_mib(self.pid)))
+        self.samples.append((time.monotonic() / 60, self.measure(self.pid)))
 
     def after_warm_up(self) -> list[tuple[float, float]]:
         """The samples of the last two thirds of the time."""
@@ -34,7 +42,7 @@ class Series:
         return [sample for sample in self.samples if sample[0] >= first + (last - first) / 3]
 
     def slope(self) -> float:
-        """MiB per minute after the warm-up, by least squares."""
+        """Units per minute after the warm-up, by least squares."""
         return statistics.linear_regression(*zip(*self.after_warm_up(), strict=True)).slope
 
     def summary(self) -> str:
@@ -42,6 +50,6 @@ class Series:
         thinned = self.samples[:: max(1, len(self.samples) // 12)]
         shown = " ".join(f"{minute - start:.0f}:{mib:.0f}" for minute, mib in thinned)
         return (
-            f"{self.name}: {min(series):.0f} to {max(series):.0f} MiB after warm-up,"
-            f" slope {self.slope():+.3f} MiB/min; minute:MiB {shown}"
+            f"{self.name}: {min(series):.0f} to {max(series):.0f} {self.unit} after warm-up,"
+            f" slope {self.slope():+.3f} {self.unit}/min; minute:{self.unit} {shown}"
         )

@@ -1,0 +1,1 @@
+"""A load generator for any deployment, over the client that users have."""
