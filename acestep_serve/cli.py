@@ -8,6 +8,7 @@ from acestep import __version__
 from acestep.client import Tls
 from acestep_serve import access
 from acestep_serve.capabilities_command import capabilities
+from acestep_serve.conformance_command import conformance
 from acestep_serve.generate_command import generate
 from acestep_serve.models_command import models_app
 from acestep_serve.text_commands import create, format_song, understand
@@ -50,6 +51,7 @@ app.command()(understand)
 app.command()(create)
 app.command("format")(format_song)
 app.command()(capabilities)
+app.command()(conformance)
 app.add_typer(models_app, name="models")
 app.add_typer(tokens_app, name="tokens")
 

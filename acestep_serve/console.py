@@ -3,7 +3,8 @@
 import asyncio
 import json
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,12 +48,16 @@ DEFAULT_ADDRESS = "localhost:50050"
 
 
 def run(work: Coroutine[Any, Any, None], address: str) -> None:
-    """Run `work` to its end. Ctrl-C and SIGTERM cancel it, and the server's work with it.
-
-    Exits with 1 failed, 2 refused, 3 server not reachable, 4 no room, 130 cancelled.
-    """
-    try:
+    """Run `work` to its end. Ctrl-C and SIGTERM cancel it, and the server's work with it."""
+    with exit_codes(address):
         asyncio.run(_cancelled_by_signals(work))
+
+
+@contextmanager
+def exit_codes(address: str) -> Iterator[None]:
+    """Exits with 1 failed, 2 refused, 3 server not reachable, 4 no room, 130 cancelled."""
+    try:
+        yield
     except (KeyboardInterrupt, asyncio.CancelledError):
         err.print("cancelled")
         raise typer.Exit(EXIT_CANCELLED) from None
