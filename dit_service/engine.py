@@ -239,7 +239,7 @@ class Engine(Protocol):
         ...
 
     def share(self, job: RenderJob) -> float:
-        """How much of the memory for songs a render takes, up to 1. Raises `AceError` (OVERLOADED)."""
+        """How much of the memory for songs a render takes, up to 1. Raises `AceError` (PRECONDITION)."""
         ...
 
     def render(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:

@@ -46,13 +46,14 @@ def tile_bytes(samples: int, channels: int, element_bytes: int) -> int:
 
 
 def share(needed: int, available: int) -> float:
-    """Raises `AceError` (OVERLOADED) for a song that would not fit even alone."""
+    """Raises `AceError` (PRECONDITION) for a song that will never fit, even alone."""
     if needed > available:
         raise AceError(
-            Kind.OVERLOADED,
+            Kind.PRECONDITION,
             "SONG_TOO_LARGE",
             f"the song needs about {needed / 2**20:.0f} MiB of device memory;"
-            f" {available / 2**20:.0f} MiB are there for songs",
+            f" {available / 2**20:.0f} MiB are there for songs: ask for a shorter one",
+            field="duration_seconds",
             needed_bytes=needed,
             available_bytes=available,
         )

@@ -54,6 +54,7 @@ class DitServicer(dit_grpc.DitServiceServicer):
             cuts = await asyncio.to_thread(engine.cuts, order.job)
             order = replace(order, warnings=(*order.warnings, *cuts))
             if job.validate_only:
+                engine.share(order.job)  # what could never run is refused before anything is done for it
                 yield wire.started(order)
                 return
             order = await self._with_files(order, requests)

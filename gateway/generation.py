@@ -1,5 +1,6 @@
 """From a request to songs: the plan first, which they share, then every song on its own."""
 
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -115,8 +116,8 @@ async def _check_with_dit(workshop: Workshop, order: Order, deadline: Deadline) 
     Fills the parameters in use into the order, and returns warnings. Raises `AceError`.
     """
     request = order.request
-    # What may be asked of a song with codes differs, and codes may be yet to come.
-    codes = [0] if order.calls.codes else request.audio_codes
+    # What may be asked of a song with codes differs, and codes may be yet to come: as many as are known.
+    codes = [0] * _expected_codes(request) if order.calls.codes else request.audio_codes
     job = render_job(request, planning.combine(request, None), pb.Song(audio_codes=codes))
     if order.calls.codes:
         job.metadata.ClearField("duration_seconds")
@@ -124,6 +125,10 @@ async def _check_with_dit(workshop: Workshop, order: Order, deadline: Deadline) 
     request.model = started.model.name
     request.diffusion.CopyFrom(started.diffusion)
     return list(started.warnings)
+
+
+def _expected_codes(request: pb.GenerateMusicRequest) -> int:
+    return max(1, math.floor(request.duration_seconds * CODE_RATE_HZ))
 
 
 async def diffusion_violations(

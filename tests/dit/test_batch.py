@@ -234,13 +234,14 @@ async def test_songs_wait_for_memory_in_the_order_they_came(engine: TorchEngine,
     await asyncio.gather(large, second, small)
 
 
-def test_a_song_larger_than_the_memory_is_refused_at_once(engine: TorchEngine) -> None:
+def test_a_song_larger_than_the_memory_is_refused_for_good(engine: TorchEngine) -> None:
     needed = memory.song_bytes(TEXT, engine.transformer(BASE).sizes, element_bytes=4)
 
     assert memory.share(needed, 2 * needed) == 0.5
     with pytest.raises(AceError) as caught:
         memory.share(needed, needed - 1)
-    assert (caught.value.kind, caught.value.reason) == (Kind.OVERLOADED, "SONG_TOO_LARGE")
+    assert (caught.value.kind, caught.value.reason) == (Kind.PRECONDITION, "SONG_TOO_LARGE")
+    assert caught.value.retry_after_s is None
 
 
 def test_a_longer_or_guided_song_takes_more_memory(engine: TorchEngine) -> None:

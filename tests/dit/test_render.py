@@ -11,6 +11,7 @@ from acestep.dit.v1 import dit_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
 from common.status import from_rpc_error
+from dit_service import memory
 from dit_service.due import Due
 from dit_service.engine import Piece, Progress, RenderJob, Song
 from dit_service.loudness import measure
@@ -295,3 +296,24 @@ async def test_a_job_that_is_only_checked_is_not_rendered(connect: DitConnector)
     assert checked[0].started.diffusion.HasField("shift")
     assert error.kind is Kind.INVALID
     assert not engine.steps_taken
+
+
+class SmallEngine(FakeEngine):
+    """Has memory for ten seconds of song."""
+
+    def share(self, job: RenderJob) -> float:
+        return memory.share(needed=int(job.duration_s), available=10)
+
+
+@pytest.mark.parametrize("validate_only", [True, False])
+async def test_a_song_that_will_never_fit_is_refused_before_anything_is_done_for_it(
+    connect: DitConnector, validate_only: bool
+) -> None:
+    async with connect(SmallEngine()) as dit:
+        fits = await events_of(dit.Render(requests(job(duration_s=10.0, validate_only=validate_only))))
+        error = await refusal(dit.Render(requests(job(duration_s=30.0, validate_only=validate_only))))
+
+    assert "started" in names_of(fits)
+    assert (error.kind, error.reason) == (Kind.PRECONDITION, "SONG_TOO_LARGE")
+    assert error.facts["field"] == "duration_seconds"
+    assert error.retry_after_s is None
