@@ -17,7 +17,7 @@ from tests.lm.fakes import FakeEngine as FakeLmEngine
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[Client]:
     async with whole(
-        tmp_path, FakeLmEngine(grammar=GRAMMAR), QuietEngine(), info_timeout_s=NO_HANG_S
+        tmp_path, FakeLmEngine(grammar=GRAMMAR), QuietEngine(), patience_s=NO_HANG_S
     ) as connected:
         yield connected
 

@@ -42,44 +42,56 @@ MAX_CALLS = 128
 
 @asynccontextmanager
 async def whole(
-    folder: Path, lm: FakeLmEngine, dit: FakeDitEngine, **settings: Any
+    folder: Path, lm: FakeLmEngine, dit: FakeDitEngine, patience_s: float = 60.0, **settings: Any
 ) -> AsyncIterator[Client]:
-    """A client of a gateway whose stages run `lm`, made with `GRAMMAR`, and `dit`."""
+    """A client of a gateway whose stages run `lm`, made with `GRAMMAR`, and `dit`.
+
+    `patience_s` is what any of them waits for another, all of them being one process.
+    """
     uploads = Uploads(folder, 4_000_000, 16_000_000, 600.0)
     async with (
-        serving_engines(lm, dit) as (lm_port, dit_port),
-        gateway_over([lm_port], [dit_port], uploads, **settings) as address,
+        serving_engines(lm, dit, patience_s) as (lm_port, dit_port),
+        gateway_over(
+            [lm_port],
+            [dit_port],
+            uploads,
+            reader_patience_s=patience_s,
+            info_timeout_s=patience_s,
+            **settings,
+        ) as address,
         connect(address) as client,
     ):
         yield client
 
 
 @asynccontextmanager
-async def serving_engines(lm: FakeLmEngine, dit: FakeDitEngine) -> AsyncIterator[tuple[int, int]]:
+async def serving_engines(
+    lm: FakeLmEngine, dit: FakeDitEngine, patience_s: float = 60.0
+) -> AsyncIterator[tuple[int, int]]:
     """Ports of both stages."""
     dit.models = (replace(TURBO, code_count=CODE_COUNT), replace(BASE, code_count=CODE_COUNT))
-    async with _lm_port(lm) as lm_port, _dit_port(dit) as dit_port:
+    async with _lm_port(lm, patience_s) as lm_port, _dit_port(dit, patience_s) as dit_port:
         yield lm_port, dit_port
 
 
 @asynccontextmanager
-async def _lm_port(engine: FakeLmEngine) -> AsyncIterator[int]:
+async def _lm_port(engine: FakeLmEngine, patience_s: float) -> AsyncIterator[int]:
     slot: Slot[Service] = Slot("the language model")
     admission = Admission(Room(ROWS, engine.cache_token_count), MAX_QUEUED)
     jobs = Jobs(engine.model, max_text_tokens=900, layout=PromptLayout.OPEN_TURN)
-    slot.fill(Service(Generations(engine, admission, stall_s=30.0), jobs))
+    slot.fill(Service(Generations(engine, admission, stall_s=patience_s), jobs))
     async with AsyncExitStack() as after:
         after.callback(REGISTRY.unregister, metrics.watch(engine, admission))
         register = partial(lm_rpc.add_LmServiceServicer_to_server, LmServicer(slot))
-        yield (await after.enter_async_context(serving_stage(register, LM))).port
+        yield (await after.enter_async_context(serving_stage(register, LM, patience_s))).port
 
 
 @asynccontextmanager
-async def _dit_port(engine: FakeDitEngine) -> AsyncIterator[int]:
+async def _dit_port(engine: FakeDitEngine, patience_s: float) -> AsyncIterator[int]:
     slot: Slot[Engine] = Slot("the DiT service")
     slot.fill(engine)
     with closing(Lane(MAX_QUEUED)) as lane:
         servicer = DitServicer(slot, lane, Limits(MAX_QUEUED, MAX_CALLS, 4_000_000))
         register = partial(dit_rpc.add_DitServiceServicer_to_server, servicer)
-        async with serving_stage(register, DIT) as server:
+        async with serving_stage(register, DIT, patience_s) as server:
             yield server.port
