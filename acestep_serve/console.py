@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import grpc
@@ -47,14 +49,26 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 DEFAULT_ADDRESS = "localhost:50050"
 
 
-def run(work: Coroutine[Any, Any, None], address: str) -> None:
-    """Run `work` to its end. Ctrl-C and SIGTERM cancel it, and the server's work with it."""
-    with exit_codes(address):
+NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
+PLACE = re.compile(r"\[\d+\]")
+"""Of an element in a repeated field."""
+
+
+class RefusedError(Exception):
+    """What was asked for cannot be done as it is; the message names the option."""
+
+
+def run(work: Coroutine[Any, Any, None], address: str, flags: Mapping[str, str] = NO_OPTIONS) -> None:
+    """Run `work` to its end. Ctrl-C and SIGTERM cancel it, and the server's work with it.
+
+    `flags` are the options that set the fields of the request, by field: a refusal names them.
+    """
+    with exit_codes(address, flags):
         asyncio.run(_cancelled_by_signals(work))
 
 
 @contextmanager
-def exit_codes(address: str) -> Iterator[None]:
+def exit_codes(address: str, flags: Mapping[str, str] = NO_OPTIONS) -> Iterator[None]:
     """Exits with 1 failed, 2 refused, 3 server not reachable, 4 no room, 130 cancelled."""
     try:
         yield
@@ -62,8 +76,11 @@ def exit_codes(address: str) -> Iterator[None]:
         err.print("cancelled")
         raise typer.Exit(EXIT_CANCELLED) from None
     except ServiceError as error:
-        print_error(error, address)
+        print_error(error, address, flags)
         raise typer.Exit(EXIT_CODES.get(error.code, EXIT_FAILED)) from None
+    except RefusedError as error:
+        err.print(f"[red]{escape(str(error))}[/]")
+        raise typer.Exit(EXIT_REFUSED) from None
     except (OSError, ValueError) as error:  # a file of the user's, most often
         err.print(f"[red]{escape(_complaint(error))}[/]")
         raise typer.Exit(EXIT_FAILED) from None
@@ -85,30 +102,42 @@ async def _cancelled_by_signals(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def upload(client: Client, option: str, path: Path, timeout_s: float | None) -> str:
-    """Upload the file of `option`; its id. Raises `ValueError` that names both if it is refused."""
+    """Upload the file of `option`; its id. Raises `RefusedError` if it cannot be read, or is refused."""
     try:
-        return (await client.upload(path, timeout_s)).audio_id
+        with err.status(f"uploading {escape(str(path))}"):
+            return (await client.upload(path, timeout_s)).audio_id
     except OSError as error:
-        raise ValueError(f"{option} {path}: {error.strerror}") from None
+        raise RefusedError(f"{option} {path}: {error.strerror}") from None
     except ServiceError as error:
         if error.code is not grpc.StatusCode.INVALID_ARGUMENT:
             raise
         complaint = "; ".join(f"{item.rule}; received {item.value}" for item in error.violations)
-        raise ValueError(f"{option} {path}: {complaint}") from None
+        raise RefusedError(f"{option} {path}: {complaint}") from None
 
 
-def print_error(error: ServiceError, address: str) -> None:
+def print_error(error: ServiceError, address: str, flags: Mapping[str, str]) -> None:
     if error.code is grpc.StatusCode.UNAVAILABLE and not error.facts:
         _print_unreachable(error, address)
     elif error.violations:
         for item in error.violations:
-            err.print(f"[red]{escape(item.field)}[/] {escape(item.rule)}; received {escape(item.value)}")
+            named = _named(item.field, flags)
+            err.print(f"[red]{escape(named)}[/] {escape(item.rule)}; received {escape(item.value)}")
     else:
-        err.print(f"[red]{error.code.name}[/] {escape(error.message)}")
+        field = error.facts.get("field", "")
+        message = error.message.removeprefix(field)
+        named = _named(field, flags) if message != error.message else ""
+        err.print(f"[red]{error.code.name}[/] {escape(named + message)}")
     if error.code is grpc.StatusCode.UNAUTHENTICATED:
         err.print("a token goes into ACESTEP_TOKEN; `acestep-serve tokens new` makes one")
     if error.retry_after_s is not None:
         err.print(f"retry in {error.retry_after_s:g} s")
+
+
+def _named(field: str, flags: Mapping[str, str]) -> str:
+    """The option that sets `field`, and which of its values is meant; the field itself if there is none."""
+    flag = flags.get(PLACE.sub("", field), field)
+    place = PLACE.search(field)
+    return f"{flag} (number {int(place.group()[1:-1]) + 1})" if place and flag != field else flag
 
 
 def _print_unreachable(error: ServiceError, address: str) -> None:

@@ -31,7 +31,7 @@ from acestep_serve.live import LiveGeneration
 from acestep_serve.live_file import LiveFile
 from acestep_serve.options import with_options
 from acestep_serve.sidecar import Sidecar, read_request
-from acestep_serve.song_options import SONG_OPTIONS, song_request
+from acestep_serve.song_options import SONG_OPTIONS, song_flags, song_request
 
 
 @with_options(SONG_OPTIONS)
@@ -68,11 +68,10 @@ def generate(
             async with _live_file(request, stream_to) as live_file:
                 made = await _make(client, request, output_dir, timeout, live_file)
         if picture:
-            for path in made.paths:
-                _draw(path)
+            _draw_all(made)
         _report(made, as_json, console=err if stream_to == "-" else out)
 
-    run(work(), address)
+    run(work(), address, song_flags(given))
 
 
 def _request(given: dict[str, Any], like: Path | None, lyrics_file: Path | None) -> pb.GenerateMusicRequest:
@@ -109,7 +108,7 @@ class _Made:
     accepted: pb.Accepted = field(default_factory=pb.Accepted)
     result: pb.GenerateMusicResult = field(default_factory=pb.GenerateMusicResult)
     songs: list[dict[str, Any]] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)
+    """As JSON, with the `path` of the file, and that of the `picture`."""
 
 
 def _live_file(
@@ -149,17 +148,21 @@ async def _make(
                         made.songs[-1]["path"] = str(sidecars[-1].audio)
     for sidecar in sidecars:
         sidecar.complete(made.result)
-        made.paths.append(sidecar.audio)
     return made
 
 
-def _draw(audio: Path) -> None:
+def _draw_all(made: _Made) -> None:
+    """A picture beside each file, and its path beside the file's."""
     try:
-        from acestep_serve import picture  # noqa: PLC0415 - needs matplotlib, which is an extra
+        from acestep_serve.picture import draw  # noqa: PLC0415 - needs matplotlib, which is an extra
     except ModuleNotFoundError as error:
         err.print(f"[yellow]no picture: it needs {error.name}; install acestep-serve\\[picture][/]")
-    else:
-        picture.draw(audio, audio.with_suffix(".png"), audio.stem)
+        return
+    for song in made.songs:
+        if "path" in song:
+            audio = Path(song["path"])
+            draw(audio, audio.with_suffix(".png"), audio.stem)
+            song["picture"] = str(audio.with_suffix(".png"))
 
 
 def _report(made: _Made, as_json: bool, console: Console) -> None:
@@ -189,6 +192,8 @@ def _report_song(song: dict[str, Any], console: Console) -> None:
         f"{escape(song['path'])}  {song['actual_duration_seconds']:g} s,"
         f"{_loudness(song.get('loudness', {}))} seed {song['seeds']['dit_seed']}"
     )
+    if "picture" in song:
+        console.print(escape(song["picture"]))
 
 
 def _loudness(measured: dict[str, Any]) -> str:

@@ -41,19 +41,16 @@ class Option:
         )
 
     def set_on(self, request: Message, value: Any) -> None:
-        """Raises `typer.BadParameter` for a value that the field cannot hold."""
+        """Raises `ValueError` for a value that the field cannot hold."""
         *path, last = self.field.split(".")
         message: Any = request
         for step in path:
             message = getattr(message, step)
-        try:
-            parsed = self.parse(value)
-            if isinstance(parsed, list):
-                getattr(message, last).extend(parsed)
-            else:
-                setattr(message, last, parsed)
-        except ValueError as error:
-            raise typer.BadParameter(f"{self.flag}: {error}") from None
+        parsed = self.parse(value)
+        if isinstance(parsed, list):
+            getattr(message, last).extend(parsed)
+        else:
+            setattr(message, last, parsed)
 
 
 def with_options(options: Iterable[Option]) -> Callable[[Command], Command]:
@@ -77,11 +74,23 @@ def with_options(options: Iterable[Option]) -> Callable[[Command], Command]:
 
 
 def fill(request: Message, options: Iterable[Option], given: Mapping[str, Any]) -> None:
-    """Set the fields of the options that were given. Raises `typer.BadParameter`."""
+    """Set the fields of the options that were given. Raises `typer.BadParameter`, naming every bad one."""
+    complaints = []
     for option in options:
         value = given.get(option.name)
         if value is not None and option.field:
-            option.set_on(request, value)
+            try:
+                option.set_on(request, value)
+            except ValueError as error:
+                complaints.append(f"{option.flag}: {error}")
+    if complaints:
+        raise typer.BadParameter("\n".join(complaints))
+
+
+def flags_by_field(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, str]:
+    """How a person calls the fields of a request: by the option that sets it, a given one above all."""
+    ordered = sorted(options, key=lambda option: given.get(option.name) is not None)
+    return {option.field: option.flag for option in ordered if option.field}
 
 
 def numbers(kind: type) -> Callable[[str], list[Any]]:

@@ -10,7 +10,7 @@ import typer
 
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
-from acestep_serve.options import Option, enum_value, fill, numbers, parse_codes
+from acestep_serve.options import Option, enum_value, fill, flags_by_field, numbers, parse_codes
 
 SONG_OPTIONS = (
     Option("caption", str, "caption", "What the music is like."),
@@ -67,6 +67,22 @@ SONG_OPTIONS = (
     Option("model", str, "model", "Diffusion model; see capabilities."),
     Option("lm_model", str, "lm_model", "Language model; see capabilities."),
 )  # fmt: skip
+
+
+FLAGS_OF_COMMAND = {
+    "reference_audio_id": "--reference-audio",
+    "source_audio_id": "--src-audio",
+    "repaint.regions": "--repainting-start",
+    "repaint.regions.start_seconds": "--repainting-start",
+    "repaint.regions.end_seconds": "--repainting-end",
+    "output.stream_audio": "--stream-to",
+}
+"""Options that the command reads itself, by the field that they lead to."""
+
+
+def song_flags(given: Mapping[str, Any]) -> dict[str, str]:
+    """The option that sets each field of a request."""
+    return FLAGS_OF_COMMAND | flags_by_field(SONG_OPTIONS, given)
 
 
 def song_request(given: Mapping[str, Any]) -> pb.GenerateMusicRequest:

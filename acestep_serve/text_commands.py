@@ -21,7 +21,14 @@ from acestep_serve.console import (
     run,
     upload,
 )
-from acestep_serve.options import SAMPLING_OPTIONS, Option, fill, parse_codes, with_options
+from acestep_serve.options import (
+    SAMPLING_OPTIONS,
+    Option,
+    fill,
+    flags_by_field,
+    parse_codes,
+    with_options,
+)
 
 UNDERSTAND_OPTIONS = (
     Option("audio_codes", str, "audio_codes.codes", "Codes to describe; '' invents one.", parse_codes),
@@ -64,7 +71,7 @@ def understand(
                 request.audio_id = await upload(client, "--audio", audio, timeout)
             await _show(client.understand(request, timeout), as_json)
 
-    run(work(), address)
+    run(work(), address, {"audio_id": "--audio"} | flags_by_field(UNDERSTAND_OPTIONS, given))
 
 
 @with_options(CREATE_OPTIONS)
@@ -84,7 +91,7 @@ def create(
         async with connected(address) as client:
             await _show(client.create(request, timeout), as_json)
 
-    run(work(), address)
+    run(work(), address, {"query": "QUERY"} | flags_by_field(CREATE_OPTIONS, given))
 
 
 @with_options(FORMAT_OPTIONS)
@@ -99,14 +106,17 @@ def format_song(
         async with connected(address) as client:
             await _show(client.format(request, timeout), as_json)
 
-    run(work(), address)
+    run(work(), address, flags_by_field(FORMAT_OPTIONS, given))
 
 
 async def _show(events: AsyncIterator[Any], as_json: bool) -> None:
     with err.status("waiting for the language model") as status:
         async for event in events:
             if event.HasField("progress"):
-                status.update(f"{event.progress.token_count} tokens")
+                told = event.progress
+                status.update(f"{told.token_count} tokens, {told.tokens_per_second:.0f} a second")
+            elif event.HasField("queued"):
+                status.update(f"waiting: {event.queued.status.position} ahead")
             elif event.HasField("result"):
                 result = event.result
     if as_json:

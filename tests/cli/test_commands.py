@@ -112,7 +112,56 @@ async def test_a_refused_field_is_shown_and_the_exit_code_is_2(world: World, tmp
     code, _, err = await run(world, "generate", "--caption", "x", "--bpm", "10", cwd=tmp_path)
 
     assert code == 2
-    assert "bpm must be within [30, 300]; received 10" in err
+    assert "--bpm must be within [30, 300]; received 10" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("generate", "--caption", "x", "--duration", "5"), "--duration must be within [10, 600]"),
+        (("generate", "--caption", "x", "--lm-temperature", "9"), "--lm-temperature must be"),
+        (("generate", "--caption", "x", "--inference-steps", "99"), "--inference-steps must be"),
+        (("generate", "--caption", "x", "--seeds", "-1"), "--seeds (number 1) must be"),
+        (("generate", "--caption", "x", "--seed", "-1"), "--seed (number 1) must be"),
+        (("generate", "--caption", "x", "--lm-model", "gpt"), "NOT_FOUND --lm-model must be one of"),
+        (
+            ("generate", "--task-type", "lego", "--src-audio", "a.wav", "--duration", "20"),
+            "--duration must",
+        ),
+        (("create", "x" * 600), "QUERY must have"),
+        (("format", "--caption", "x", "--bpm", "7"), "--bpm must be"),
+        (("understand", "--audio-codes", "70000"), "--audio-codes (number 1) must be"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
+)
+async def test_a_refusal_names_the_option(
+    world: World, tmp_path: Path, arguments: tuple[str, ...], complaint: str
+) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros((48_000, 2)), 48_000)
+
+    code, _, err = await run(world, *arguments, cwd=tmp_path)
+
+    assert code == 2
+    assert complaint in err
+
+
+async def test_every_option_that_cannot_be_read_is_named_at_once(world: World, tmp_path: Path) -> None:
+    code, _, err = await run(
+        world, "generate", "--task-type", "remix", "--infer-method", "x", "--seeds", "1,b", cwd=tmp_path
+    )
+
+    assert code == 2
+    assert all(option in err for option in ("--task-type", "--infer-method", "--seeds"))
+
+
+async def test_the_path_of_a_picture_is_told(world: World, tmp_path: Path) -> None:
+    code, out, err = await run(
+        world, "generate", "--caption", "x", "--duration", "10", "--seed", "1", "--picture", cwd=tmp_path
+    )
+
+    assert code == 0, err
+    assert (tmp_path / "out/x-1.png").is_file()
+    assert "out/x-1.png" in out.splitlines()
 
 
 async def test_without_a_server_the_exit_code_is_3_and_says_how_to_start_one(tmp_path: Path) -> None:
@@ -170,7 +219,14 @@ async def test_a_file_that_cannot_be_used_is_named_before_any_work(
 
     code, _, err = await run(world, "generate", "--caption", "x", *arguments, cwd=tmp_path)
 
-    assert code in (1, 2)
+    assert code == (1 if arguments[0] == "--output-dir" or "nofolder/live.wav" in arguments else 2)
     assert complaint in err
     assert "Traceback" not in err
     assert not world.lm.requests
+
+
+async def test_a_file_to_understand_that_is_not_there_is_a_refusal(world: World, tmp_path: Path) -> None:
+    code, _, err = await run(world, "understand", "--audio", "nofile.wav", cwd=tmp_path)
+
+    assert code == 2
+    assert "--audio nofile.wav: No such file or directory" in err
