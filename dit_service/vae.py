@@ -16,7 +16,7 @@ from common.revision import Revision
 from dit_service import heap
 
 TILES_BETWEEN = 4
-"""So many tiles of the codec pass until a CPU gives back what they have left in memory."""
+"""Of so many tiles of the codec, one begins with memory that is all given back."""
 
 
 class Samples(Protocol):
@@ -88,10 +88,9 @@ class Vae:
         """
         refuse_unusable(latents)
         hop = self.samples_per_frame
-        for place, tile in enumerate(self.decode_tiles(latents.shape[1])):
+        for tile in self._one_by_one(self.decode_tiles(latents.shape[1])):
             window = latents[:, tile.window].transpose(1, 2).to(self._dtype)
             audio: Tensor = self.network.decoder(window)
-            self._let_go(place)
             core_samples = (tile.core.stop - tile.core.start) * hop
             yield audio[0, :, tile.lead * hop :][:, :core_samples].T.float().cpu()
 
@@ -105,20 +104,22 @@ class Vae:
         Samples after the last whole frame are left out; `waveform` must hold one frame at least.
         """
         hop = self.samples_per_frame
-        for place, tile in enumerate(self.encode_tiles(len(waveform))):
+        for tile in self._one_by_one(self.encode_tiles(len(waveform))):
             window = torch.as_tensor(waveform[tile.window]).T[None].to(self._device, self._dtype)
             mean, _ = self.network.encoder(window).chunk(2, dim=1)
-            self._let_go(place)
             core_frames = (tile.core.stop - tile.core.start) // hop
             yield mean[:, :, tile.lead // hop :][:, :, :core_frames].transpose(1, 2).float()
 
-    def _let_go(self, tile: int) -> None:
-        """Of the activations of some tiles: kept and split, they would be most of a song's memory.
+    def _one_by_one(self, tiles: list[Tile]) -> Iterator[Tile]:
+        """`tiles`. On a CPU, memory that earlier ones have freed is given back now and then.
 
-        Not after each, as the next one takes them again, and fresh pages cost a fifth of its time.
+        The C library keeps it for the next tile, but splits it as it goes, so that it takes more and more.
+        Not before every tile: fresh pages cost a third of its time.
         """
-        if self._device.type == "cpu" and tile % TILES_BETWEEN == 0:
-            heap.give_back()
+        for place, tile in enumerate(tiles):
+            if self._device.type == "cpu" and place % TILES_BETWEEN == TILES_BETWEEN - 1:
+                heap.give_back()
+            yield tile
 
 
 def refuse_unusable(latents: Tensor) -> None:
