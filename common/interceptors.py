@@ -20,6 +20,7 @@ from common.tracing import call_span, ended
 logger = logging.getLogger(__name__)
 
 MAX_REQUEST_ID_CHARACTERS = 64
+RETRY_PUSHBACK = "grpc-retry-pushback-ms"
 OUR_FAULT = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -133,9 +134,14 @@ def _patience(seconds: float) -> Iterator[None]:
         timer.cancel()
 
 
-def _with_request_id(status: Any, request_id: str) -> Any:
-    """`status` with the request's id beside its details: its trailers replace those of the call."""
-    return status._replace(trailing_metadata=(*status.trailing_metadata, (REQUEST_ID_HEADER, request_id)))
+def _answer(error: AceError, request_id: str) -> Any:
+    """The status of `error` with all trailers of the call: its own ones replace those set before."""
+    status = to_status(error)
+    trailers = (*status.trailing_metadata, (REQUEST_ID_HEADER, request_id))
+    if error.retry_after_s is not None:
+        # For gRPC's own retries, which know nothing of `RetryInfo`: or they come again at once.
+        trailers = (*trailers, (RETRY_PUSHBACK, str(round(error.retry_after_s * 1000))))
+    return status._replace(trailing_metadata=trailers)
 
 
 @asynccontextmanager
@@ -156,7 +162,7 @@ async def _answering(context: Context, name: str, enter: Enter | None) -> AsyncI
             code = CODES[error.kind]
             if error.kind is Kind.INTERNAL:
                 logger.error("%s failed: %s", name, error.reason)
-            await context.abort_with_status(_with_request_id(to_status(error), request_id))
+            await context.abort_with_status(_answer(error, request_id))
         except grpc.aio.AbortError:  # answered already
             code = grpc.StatusCode.UNKNOWN
             raise
@@ -164,7 +170,7 @@ async def _answering(context: Context, name: str, enter: Enter | None) -> AsyncI
             code = grpc.StatusCode.INTERNAL
             logger.exception("%s failed", name)
             bug = AceError(Kind.INTERNAL, "INTERNAL", "internal error; the server's log has the details")
-            await context.abort_with_status(_with_request_id(to_status(bug), request_id))
+            await context.abort_with_status(_answer(bug, request_id))
         except BaseException:  # the caller hung up, or its deadline passed
             code = grpc.StatusCode.CANCELLED
             raise

@@ -10,7 +10,7 @@
 
 Every method raises `ServiceError`. Leaving a stream early, or cancelling the task that reads it,
 cancels the work on the server. What failed before it began, as the server was out of reach, is
-tried again for about a second.
+tried again three times: after the time that the server names, or else within about a second.
 """
 
 from acestep.client.asynchronous import Client, EventStream, connect

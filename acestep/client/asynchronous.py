@@ -8,7 +8,7 @@ import grpc
 
 from acestep.client import audio as audio_files
 from acestep.client.audio import Audio
-from acestep.client.channel import CHANNEL_OPTIONS, Deadline, Terms, Tls
+from acestep.client.channel import CHANNEL_OPTIONS, Deadline, Terms, Tls, warn_if_exposed
 from acestep.client.requests import LastResult, described, named
 from acestep.errors import ServiceError, answer_lost
 from acestep.gateway.v1 import music_service_pb2 as pb
@@ -61,9 +61,11 @@ async def connect(
 ) -> "AsyncIterator[Client]":
     """A client of the gateway at `address`, as gRPC spells it. Connects at the first call.
 
-    Without `tls` the connection, and a `token` in it, can be read on its way. `timeout_s` is the
-    deadline of calls that name none. Raises `OSError` for a TLS file that cannot be read.
+    Without `tls` the connection can be read on its way; a `token` in it is warned of in the log.
+    `timeout_s` is the deadline of calls that name none. Raises `OSError` for a TLS file that cannot
+    be read.
     """
+    warn_if_exposed(address, tls, token)
     channel = (
         grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
         if tls is None

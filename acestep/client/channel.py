@@ -1,6 +1,8 @@
 """How a gateway is reached: TLS, a token, deadlines, and what is tried again."""
 
+import ipaddress
 import json
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,9 @@ RETRY_POLICY = {
         }
     ]
 }
-"""gRPC tries again only calls to which nothing was answered yet."""
+"""gRPC tries again only calls to which nothing was answered yet; not before the time a server names."""
+
+logger = logging.getLogger(__name__)
 
 CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
@@ -79,3 +83,19 @@ class Deadline:
         left = None if self.at is None else max(0.0, self.at - time.monotonic())
         metadata = (("authorization", f"Bearer {self.token}"),) if self.token else None
         return {"timeout": left, "metadata": metadata}
+
+
+def warn_if_exposed(address: str, tls: Tls | None, token: str) -> None:
+    """Log it if a token would cross a network in the clear."""
+    if token and tls is None and not _on_this_machine(address):
+        logger.warning("the token can be read on its way to %s: the connection has no TLS", address)
+
+
+def _on_this_machine(address: str) -> bool:
+    if address.startswith("unix:"):
+        return True
+    host = address.rpartition(":")[0].strip("[]") or address
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost" or host.endswith(".localhost")

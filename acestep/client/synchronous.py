@@ -12,7 +12,7 @@ import grpc
 from acestep.client import audio as audio_files
 from acestep.client.asynchronous import Collector
 from acestep.client.audio import Audio
-from acestep.client.channel import CHANNEL_OPTIONS, Deadline, Terms, Tls
+from acestep.client.channel import CHANNEL_OPTIONS, Deadline, Terms, Tls, warn_if_exposed
 from acestep.client.requests import LastResult, described, named
 from acestep.errors import ServiceError
 from acestep.gateway.v1 import music_service_pb2 as pb
@@ -57,6 +57,7 @@ def connect_sync(
     address: str, *, tls: Tls | None = None, token: str = "", timeout_s: float | None = None
 ) -> "Iterator[SyncClient]":
     """As `connect`, for code that is not `async`."""
+    warn_if_exposed(address, tls, token)
     with open_channel(address, tls) as channel:
         yield SyncClient(channel, Terms(token, timeout_s))
 

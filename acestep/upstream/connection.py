@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acestep.client import SyncClient, Tls
-from acestep.client.channel import Terms
+from acestep.client.channel import Terms, warn_if_exposed
 from acestep.client.synchronous import open_channel
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.upstream.problems import explained
@@ -35,7 +35,9 @@ class Gateway:
 def reach(address: str | None) -> Gateway:
     """Connect. Raises `ServiceError`, and `OSError` or `ValueError` for TLS files that are not in order."""
     where = address or os.environ.get(ADDRESS) or DEFAULT_ADDRESS
-    client = SyncClient(open_channel(where, _tls(os.environ)), Terms(token=os.environ.get(TOKEN, "")))
+    tls, token = _tls(os.environ), os.environ.get(TOKEN, "")
+    warn_if_exposed(where, tls, token)
+    client = SyncClient(open_channel(where, tls), Terms(token))
     return Gateway(where, client, client.capabilities())
 
 

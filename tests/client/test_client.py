@@ -2,8 +2,10 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.gateway.v1 import music_service_pb2_grpc as rpc
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
+from common.server import serving
 from tests.gateway.conftest import World, world
 from tests.gateway.test_generate import song_request
 
@@ -221,6 +224,37 @@ async def test_what_was_out_of_reach_is_tried_again_under_the_same_id() -> None:
 
     await server.stop(None)
     assert starting.request_ids == [songs.result.request_id] * 3
+
+
+class Busy(rpc.MusicServiceServicer):
+    """Refuses the first calls, and says when to come again."""
+
+    def __init__(self) -> None:
+        self.asked_at: list[float] = []
+
+    async def GetCapabilities(self, request: Any, context: Any) -> pb.GetCapabilitiesResponse:
+        self.asked_at.append(time.monotonic())
+        if len(self.asked_at) < 3:
+            raise AceError(Kind.UNAVAILABLE, "LOADING", "not yet", retry_after_s=0.7)
+        return pb.GetCapabilitiesResponse(server_version="ready")
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_a_client_comes_again_when_the_server_says_and_not_before(blocking: bool) -> None:
+    busy = Busy()
+    async with serving(
+        "localhost:0", lambda server: rpc.add_MusicServiceServicer_to_server(busy, server), [], 0
+    ) as server:
+        address = f"localhost:{server.port}"
+        if blocking:
+            with connect_sync(address) as client:
+                offered = await asyncio.to_thread(client.capabilities)
+        else:
+            async with connect(address) as client:
+                offered = await client.capabilities()
+
+    assert offered.server_version == "ready"
+    assert [later - now >= 0.7 for now, later in pairwise(busy.asked_at)] == [True, True]
 
 
 class Hasty(rpc.MusicServiceServicer):

@@ -76,3 +76,32 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match=r"ca\.pem"), connect_sync("x:1", tls=Tls(root_certificates=missing)):
         pass
+
+
+@pytest.mark.parametrize(
+    ("address", "warned"),
+    [
+        ("music.example:50050", True),
+        ("10.0.0.7:50050", True),
+        ("[2001:db8::1]:50050", True),
+        ("localhost:50050", False),
+        ("127.0.0.1:50050", False),
+        ("[::1]:50050", False),
+        ("unix:/run/music", False),
+    ],
+)
+def test_a_token_that_crosses_a_network_in_the_clear_is_warned_of(
+    caplog: pytest.LogCaptureFixture, address: str, warned: bool
+) -> None:
+    with connect_sync(address, token="ace_x"):
+        pass
+
+    assert ("can be read on its way" in caplog.text) is warned
+    assert "ace_x" not in caplog.text
+
+
+def test_over_tls_or_without_a_token_there_is_nothing_to_warn_of(caplog: pytest.LogCaptureFixture) -> None:
+    with connect_sync("music.example:50050", tls=Tls(), token="ace_x"), connect_sync("music.example:50050"):
+        pass
+
+    assert not caplog.text
