@@ -29,6 +29,8 @@ class Service:
     address: str
     environment: Mapping[str, str]
     log: Path
+    health_address: str = ""
+    """Where it is asked for its health, if not where it listens."""
 
 
 def _die_with_parent() -> None:
@@ -66,7 +68,8 @@ class Child:
 
     async def serving(self) -> None:
         """Return once the service's health is SERVING; wait as long as it takes."""
-        async with grpc.aio.insecure_channel(self._service.address, options=RECONNECT) as channel:
+        where = self._service.health_address or self._service.address
+        async with grpc.aio.insecure_channel(where, options=RECONNECT) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             while not await self._answers_serving(stub):
                 await asyncio.sleep(ASK_EVERY_S)

@@ -3,8 +3,10 @@
 import json
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from acestep_serve.child import Service
@@ -16,6 +18,15 @@ GRACE_S = 30.0
 """How long each service lets calls finish: whoever presses Ctrl-C is waiting."""
 
 TLS_SETTING = re.compile(r"ACESTEP_(GATEWAY|LM|DIT)_(STAGE_)?TLS_")
+
+GPU_PROBE = (
+    "import sys, torch; sys.exit(0 if torch.cuda.is_available() else 8 if torch.version.cuda else 9)"
+)
+GPU_COMPLAINTS = {
+    8: "no NVIDIA GPU is there for --device cuda; see what nvidia-smi says",
+    9: "the torch of this environment knows CPUs alone; `make install DEVICE=cuda` sets up .venv-cuda",
+}
+"""By how the probe ends. If it fails otherwise, the services will say why."""
 
 PREFERRED_DIT = "acestep-v15-turbo"
 
@@ -38,6 +49,30 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
+class Door:
+    """How the gateway is reached. The stages are reached from this machine alone."""
+
+    host: str = HOST
+    certificate: Path | None = None
+    """For TLS, with its key."""
+    key: Path | None = None
+    client_ca: Path | None = None
+    """Whose certificates clients must have; None: any client may connect."""
+
+    @property
+    def has_tls(self) -> bool:
+        return self.certificate is not None
+
+    @property
+    def open_to_others(self) -> bool:
+        """Whether a network can reach it, and read along."""
+        return not (self.has_tls or self.host in ("localhost", "::1") or self.host.startswith("127."))
+
+    def address(self, port: int) -> str:
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """Everything that decides how the services are started."""
 
@@ -47,11 +82,12 @@ class System:
     run_dir: Path
     dits: tuple[str, ...]
     """Diffusion models to load; the first is the default one."""
+    door: Door = field(default_factory=Door)
 
     @property
     def address(self) -> str:
-        """Where clients connect."""
-        return f"{HOST}:{self.ports.gateway}"
+        """Where the gateway listens."""
+        return self.door.address(self.ports.gateway)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), default=str)
@@ -59,17 +95,20 @@ class System:
     @staticmethod
     def from_json(text: str) -> "System":
         fields = json.loads(text)
+        host, *files = fields["door"].values()
         return System(
             models=Path(fields["models"]),
             device=fields["device"],
             ports=Ports(**fields["ports"]),
             run_dir=Path(fields["run_dir"]),
             dits=tuple(fields["dits"]),
+            door=Door(host, *(path and Path(path) for path in files)),
         )
 
     def services(self) -> list[Service]:
         """In the order of stopping: who calls others stops before them."""
         lm, dit = f"{HOST}:{self.ports.lm}", f"{HOST}:{self.ports.dit}"
+        health = f"unix-abstract:acestep-gateway-{self.ports.gateway}"
         return [
             self._service(
                 "gateway",
@@ -80,7 +119,10 @@ class System:
                     "DIT_ADDRESS": dit,
                     "METRICS_PORT": str(self.ports.metrics(0)),
                     "UPLOAD_DIR": str(self.run_dir / "uploads"),
+                    "HEALTH_ADDRESS": health,
+                    **self._tls_settings(),
                 },
+                health,
             ),
             self._service(
                 "dit",
@@ -106,11 +148,19 @@ class System:
             ),
         ]
 
-    def _service(self, name: str, module: str, address: str, settings: Mapping[str, str]) -> Service:
+    def _tls_settings(self) -> dict[str, str]:
+        door = self.door
+        files = {"CERTIFICATE": door.certificate, "KEY": door.key, "CLIENT_CA": door.client_ca}
+        return {f"TLS_{name}": str(path) for name, path in files.items() if path is not None}
+
+    def _service(
+        self, name: str, module: str, address: str, settings: Mapping[str, str], health: str = ""
+    ) -> Service:
+        """`health` is where the service says how it is; where it listens, if that is not said."""
         prefix = f"ACESTEP_{name.upper()}_"
         every = {"ADDRESS": address, "GRACE_S": f"{GRACE_S:g}", "METRICS_HOST": HOST, **settings}
         environment = {f"{prefix}{key}": value for key, value in every.items()}
-        return Service(name, module, address, environment, self.run_dir / f"{name}.log")
+        return Service(name, module, address, environment, self.run_dir / f"{name}.log", health)
 
 
 def check_ports(ports: Ports) -> None:
@@ -128,9 +178,30 @@ def check_environment(environment: Mapping[str, str]) -> None:
     tls = sorted(name for name, value in environment.items() if value and TLS_SETTING.match(name))
     if tls:
         raise NotStartableError(
-            f"on one machine the services speak without TLS: unset {', '.join(tls)},"
-            " or start each service by itself (docs/deploy.md)"
+            f"unset {', '.join(tls)}: `up` has options for TLS at the gateway, and none at the stages,"
+            " which this machine alone reaches; or start each service by itself (docs/deploy.md)"
         )
+
+
+def check_device(device: str) -> None:
+    """Raises `NotStartableError` if torch finds no such device: the services would find out much later."""
+    if device != "cuda":
+        return
+    probe = subprocess.run([sys.executable, "-c", GPU_PROBE], capture_output=True, check=False)
+    if complaint := GPU_COMPLAINTS.get(probe.returncode):
+        raise NotStartableError(complaint)
+
+
+def check_door(door: Door) -> None:
+    """Raises `NotStartableError` for TLS files that are not in order."""
+    from common.tls import TlsError, TlsFiles  # noqa: PLC0415 - needs what a machine with only the client lacks
+
+    try:
+        if door.client_ca is not None and door.certificate is None:
+            raise TlsError("--tls-client-ca needs --tls-certificate and --tls-key")
+        TlsFiles(door.client_ca, door.certificate, door.key).read()
+    except TlsError as error:
+        raise NotStartableError(str(error)) from None
 
 
 def choose_dits(models: Path, asked: tuple[str, ...]) -> tuple[str, ...]:

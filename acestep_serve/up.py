@@ -13,11 +13,24 @@ from acestep_serve.display import Lines, LiveTable
 from acestep_serve.models_command import DEFAULT_MODELS, advice
 from acestep_serve.run_dir import AlreadyRunningError
 from acestep_serve.supervisor import ServiceFailedError, Timing
-from acestep_serve.system import NotStartableError, Ports, System, choose_dits
+from acestep_serve.system import (
+    HOST,
+    Door,
+    NotStartableError,
+    Ports,
+    System,
+    check_device,
+    check_door,
+    choose_dits,
+)
 
 DEFAULT_RUN_DIR = Path("run")
 DEFAULT_PORT = 50050
-FIRST_SONG = 'acestep-serve generate --caption "a warm piano ballad" --duration 30'
+FIRST_SONG = 'generate --caption "a warm piano ballad" --duration 30'
+OPEN_TO_OTHERS = (
+    "warning: whoever reaches this machine can use the gateway, and read along;"
+    " --tls-certificate with --tls-key and ACESTEP_GATEWAY_TENANTS (docs/security.md) close it"
+)
 
 
 class Device(Enum):
@@ -36,7 +49,17 @@ def up(  # noqa: PLR0913 - each parameter is an option
         list[str] | None,
         typer.Option(help="Diffusion model to load, instead of the turbo one; repeat for more."),
     ] = None,
+    host: Annotated[
+        str, typer.Option(help="Where the gateway listens; 0.0.0.0 for all of the machine's addresses.")
+    ] = HOST,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the gateway.")] = DEFAULT_PORT,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="PEM certificate of the gateway, for TLS; with --tls-key.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM key of the certificate.")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="PEM certificate of the CA that clients need a certificate of.")
+    ] = None,
     lm_port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the language model service.")
     ] = 50051,
@@ -49,12 +72,20 @@ def up(  # noqa: PLR0913 - each parameter is an option
     detach: Annotated[bool, typer.Option("--detach", help="Return once ready; `down` stops it.")] = False,
 ) -> None:
     """Start all services on this machine, and keep them running until Ctrl-C."""
+    door = Door(host, tls_certificate, tls_key, tls_client_ca)
     try:
         dits = choose_dits(models, tuple(dit or ()))
     except NotStartableError as error:
         _fail(f"{error}; {advice(models)}")
+    try:
+        check_door(door)
+        check_device(device.value)
+    except NotStartableError as error:
+        _fail(str(error))
     ports = Ports(port, lm_port, dit_port, metrics_port_base)
-    system = System(models, device.value, ports, run_folder, dits)
+    system = System(models, device.value, ports, run_folder, dits, door)
+    if door.open_to_others:
+        typer.echo(OPEN_TO_OTHERS, err=True)
     if detach:
         if not launch.run_in_background(system, ready_timeout, typer.echo):
             raise typer.Exit(1)
@@ -87,8 +118,13 @@ def _run_here(system: System, timing: Timing) -> None:
 
 
 def _welcome(system: System) -> str:
-    elsewhere = f" --address {system.address}" if system.ports.gateway != DEFAULT_PORT else ""
-    return f"ready: gateway at {system.address}, logs in {system.run_dir}\nnext: {FIRST_SONG}{elsewhere}"
+    tls, over_tls = (" --tls", " over TLS") if system.door.has_tls else ("", "")
+    elsewhere = f" --address localhost:{system.ports.gateway}"
+    here = elsewhere if system.ports.gateway != DEFAULT_PORT else ""
+    return (
+        f"ready: gateway at {system.address}{over_tls}, logs in {system.run_dir}\n"
+        f"next: acestep-serve{tls} {FIRST_SONG}{here}"
+    )
 
 
 def _fail(message: str) -> NoReturn:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from common.exposure import Exposure
 from common.server import serving, until_signalled
 
 HOLD = """
@@ -42,8 +43,20 @@ def main(name: str) -> None:
 
 
 async def _serve(name: str, never_ready: bool) -> None:
-    address = os.environ[f"ACESTEP_{name.upper()}_ADDRESS"]  # noqa: TID251 - what the real settings read
-    async with serving(address, lambda server: None, [], grace_s=0) as server:
+    prefix = f"ACESTEP_{name.upper()}_"
+    settings = dict(os.environ)  # noqa: TID251 - what the real settings read
+
+    def file(key: str) -> Path | None:
+        return Path(settings[prefix + key]) if prefix + key in settings else None
+
+    exposure = Exposure(
+        tls_certificate=file("TLS_CERTIFICATE"),
+        tls_key=file("TLS_KEY"),
+        tls_client_ca=file("TLS_CLIENT_CA"),
+        health_address=settings.get(f"{prefix}HEALTH_ADDRESS"),
+    )
+    address = settings[f"{prefix}ADDRESS"]
+    async with serving(address, lambda server: None, [], grace_s=0, exposure=exposure) as server:
         Path(f"{name}.pid").write_text(str(os.getpid()))
         if not never_ready:
             await server.welcome()

@@ -11,9 +11,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import torch
 
 from common.health import is_serving
+from common.tls import TlsFiles
 from tests.cli.fake_service import wait_until_released
+from tests.common.pki import Authority
 
 ROOT = Path(__file__).parent.parent.parent
 MODULES = {"gateway": "gateway", "dit": "dit_service", "lm": "lm_service"}
@@ -82,8 +85,8 @@ class Site:
             check=False,
         )
 
-    def is_serving(self, name: str) -> bool:
-        return is_serving(f"127.0.0.1:{self.ports[name]}")
+    def is_serving(self, name: str, tls: TlsFiles | None = None) -> bool:
+        return is_serving(f"localhost:{self.ports[name]}", tls=tls)
 
 
 OPTIONS = {"port": "gateway", "lm-port": "lm", "dit-port": "dit"}
@@ -253,8 +256,59 @@ def test_settings_for_tls_are_refused_at_once(site: Site, name: str) -> None:
     result = site.run(site.up(), **{f"ACESTEP_{name}": "file.pem"})
 
     assert result.returncode == 1
-    assert f"without TLS: unset ACESTEP_{name}" in result.stderr
+    assert f"unset ACESTEP_{name}: `up` has options for TLS" in result.stderr
     assert not (site.folder / "run" / "gateway.log").exists()
+
+
+def test_the_gateway_speaks_tls_if_it_is_given_a_certificate(site: Site) -> None:
+    authority = Authority.create(site.folder, "ca")
+    ours, yours = authority.issue("gateway"), authority.issue("client")
+    files = (
+        f"--tls-certificate={ours.certificate}",
+        f"--tls-key={ours.key}",
+        f"--tls-client-ca={authority.ca}",
+    )
+
+    started = site.run(site.up("--detach", *files))
+    in_the_clear = site.is_serving("gateway")
+    over_tls = site.is_serving("gateway", TlsFiles(authority.ca, yours.certificate, yours.key))
+    stages = site.is_serving("lm") and site.is_serving("dit")
+    site.run(site.command("down"))
+
+    assert (started.returncode, started.stderr) == (0, "")
+    assert "over TLS" in started.stdout
+    assert (in_the_clear, over_tls, stages) == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        ("--tls-certificate=nowhere.pem", "must be given together"),
+        ("--tls-client-ca=nowhere.pem", "needs --tls-certificate and --tls-key"),
+    ],
+)
+def test_half_of_what_tls_needs_is_refused_at_once(site: Site, option: str, complaint: str) -> None:
+    result = site.run(site.up(option))
+
+    assert result.returncode == 1
+    assert complaint in result.stderr
+
+
+def test_a_gateway_that_others_reach_in_the_clear_is_warned_of(site: Site) -> None:
+    started = site.run(site.up("--detach", "--host=0.0.0.0"))
+    site.run(site.command("down"))
+
+    assert started.returncode == 0
+    assert "whoever reaches this machine can use the gateway" in started.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_cuda_is_refused_before_anything_starts(site: Site) -> None:
+    result = site.run(site.up("--device=cuda"))
+
+    assert result.returncode == 1
+    assert "make install DEVICE=cuda" in result.stderr or "nvidia-smi" in result.stderr
+    assert not (site.folder / "run").exists()
 
 
 def test_missing_checkpoints_say_how_to_get_them(site: Site) -> None:
