@@ -2,74 +2,21 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from lm_service.code_book import Columns, Record, RecordedDraw
 from lm_service.grammar import Grammar
-from lm_service.outline import Codes, Only, Outline, Text
-from lm_service.sampling import Draw, Sampling, drawn, guided, penalised, uploaded
-from lm_service.writer import Writer
+from lm_service.outline import Codes, Only, Text
+from lm_service.sampling import drawn, guided, penalised, uploaded
+from lm_service.seat import Rows, Seat
 
 MASKS_KEPT = 256
 """Masks of the full vocabulary that stay on the device; there are about 130 different ones."""
 
 MASK_KINDS = ("forced", "few", "codes", "text")
 """One token, a field's values, the code book, free text."""
-
-
-class Track:
-    """One request on its way. All it knows follows from its output, so a new one can take over."""
-
-    def __init__(
-        self, grammar: Grammar, outline: Outline, sampling: Sampling, scale: float, output: Sequence[int]
-    ) -> None:
-        """`output` is read anew at each step: the engine appends to it."""
-        self.sampling = sampling
-        self.scale = scale
-        self.output = output
-        self._writer = Writer(grammar, outline)
-        self._followed = 0
-
-    def catch_up(self) -> None:
-        """Follow what was written since the last call."""
-        self._writer.advance(self.output[self._followed :])
-        self._followed = len(self.output)
-
-    @property
-    def allowed(self) -> Only | Codes | Text:
-        return self._writer.allowed()
-
-    @property
-    def draw(self) -> Draw:
-        return Draw(self.sampling, self._followed)
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Where a request sits in the batch. Unguided requests have one row twice."""
-
-    track: Track
-    conditional: int
-    unconditional: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Where some seats find their scores: int64 `[seats]`, and `scales` float32 `[seats, 1]`."""
-
-    conditional: Tensor
-    unconditional: Tensor
-    scales: Tensor
-    any_guided: bool
-
-    def of(self, logits: Tensor) -> Tensor:
-        """Guided scores, `[seats, columns]`, from `logits` `[rows, columns]`; a copy."""
-        scores = logits.index_select(0, self.conditional)
-        if not self.any_guided:
-            return scores
-        return guided(scores, logits.index_select(0, self.unconditional), self.scales)
 
 
 class Chooser:
@@ -79,13 +26,16 @@ class Chooser:
     whole vocabulary. Source for why: spec vllm.md 5.
     """
 
-    def __init__(self, grammar: Grammar, device: torch.device) -> None:
+    def __init__(
+        self, grammar: Grammar, device: torch.device, record: Record | None = None, most: int = 0
+    ) -> None:
+        """With `record`, the draws of codes are recorded, for batches of up to `most` requests."""
         self._grammar = grammar
         self._device = device
-        window, end = grammar.window, grammar.vocabulary.end_of_turn
-        self._code_tokens = torch.tensor([*range(window.first, window.stop), end], device=device)
+        self._columns = Columns(grammar, device)
+        self._recorded = RecordedDraw(self._columns, most, record) if record else None
         self._masks: OrderedDict[Text, Tensor] = OrderedDict()
-        self._rows: dict[str, tuple[tuple[Seat, ...], _Rows]] = {}
+        self._rows: dict[str, tuple[tuple[Seat, ...], Rows]] = {}
         self.mask_counts = dict.fromkeys(MASK_KINDS, 0)
         """How often each kind of mask was served, since the start."""
 
@@ -123,18 +73,14 @@ class Chooser:
         return tokens
 
     def _of_codes(self, logits: Tensor, seats: tuple[Seat, ...], allowed: list[Codes]) -> Tensor:
-        window, end = self._grammar.window, self._grammar.vocabulary.end_of_turn
-        rows, tokens, last = self._rows_of("codes", seats), self._code_tokens, len(window.codes)
-        scores = rows.of(logits[:, window.first : window.stop])
-        if any(item.or_end for item in allowed):
-            scores = torch.cat([scores, rows.of(logits[:, end : end + 1])], -1)
-            if not all(item.or_end for item in allowed):
-                may_end = uploaded([item.or_end for item in allowed], self._device)
-                scores[:, -1].masked_fill_(~may_end, -torch.inf)
-        else:
-            tokens = tokens[:last]  # most songs have a known length: none of them may end here
-        _penalise(scores, seats, lambda token: last if token == end else token - window.first)
-        return tokens[drawn(scores, tokens, [seat.track.draw for seat in seats])]
+        may_end = [item.or_end for item in allowed]
+        if self._recorded and all(seat.track.sampling.repetition_penalty == 1 for seat in seats):
+            return self._recorded.choose(logits, seats, may_end)
+        columns = self._columns
+        scores = columns.scores(logits, self._rows_of("codes", seats), may_end)
+        _penalise(scores, seats, columns.place)
+        won = drawn(scores, columns.tokens, [seat.track.draw for seat in seats])
+        return columns.tokens[won]
 
     def _of_few(self, logits: Tensor, seats: tuple[Seat, ...], allowed: list[Only]) -> Tensor:
         width = max(len(item.tokens) for item in allowed)
@@ -156,7 +102,7 @@ class Chooser:
         return table.gather(-1, won[:, None])[:, 0]
 
     def _of_text(self, logits: Tensor, seats: tuple[Seat, ...], allowed: list[Text]) -> Tensor:
-        scores = self._rows_of("text", seats).of(logits)
+        scores = self._rows_of("text", seats).scores(logits)
         width = logits.shape[-1]
         keep = torch.stack([self._mask(item, width) for item in allowed])
         scores = scores.masked_fill(~keep, -torch.inf)
@@ -174,17 +120,10 @@ class Chooser:
         self._masks.move_to_end(text)
         return self._masks[text]
 
-    def _rows_of(self, group: str, seats: tuple[Seat, ...]) -> _Rows:
+    def _rows_of(self, group: str, seats: tuple[Seat, ...]) -> Rows:
         known = self._rows.get(group)
         if known is None or known[0] != seats:
-            scales = [seat.track.scale for seat in seats]
-            rows = _Rows(
-                uploaded([seat.conditional for seat in seats], self._device),
-                uploaded([seat.unconditional for seat in seats], self._device),
-                uploaded(scales, self._device, torch.float32)[:, None],
-                any(seat.conditional != seat.unconditional for seat in seats),
-            )
-            known = self._rows[group] = (seats, rows)
+            known = self._rows[group] = (seats, Rows.of(seats, self._device))
         return known[1]
 
 

@@ -54,8 +54,12 @@ def penalised(scores: Tensor, written: Tensor, penalty: float) -> Tensor:
 
 def uploaded(values: Sequence[Any], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
     """Nested numbers as a tensor on `device`, without waiting for what the device is doing."""
-    made = torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda")
-    return made.to(device, non_blocking=True)
+    return pinned(torch.tensor(values, dtype=dtype), device).to(device, non_blocking=True)
+
+
+def pinned(made: Tensor, device: torch.device) -> Tensor:
+    """`made`, on the host, where `device` can fetch it from while the host goes on."""
+    return made.pin_memory() if device.type == "cuda" else made
 
 
 def drawn(
@@ -66,14 +70,25 @@ def drawn(
     `scores` is float32 `[rows, columns]`, minus infinity where a token is not allowed; NaN counts as
     that. `tokens` is int64 `[columns]` or `[rows, columns]`: which token each column stands for.
     """
-    scores = scores.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
     settings = settings_of(tuple(draw.sampling for draw in draws), scores.device)
+    keys = pinned(keys_of(draws), scores.device).to(scores.device, non_blocking=True)
+    return drawn_by(scores, tokens, settings, keys, candidate_count)
+
+
+def drawn_by(
+    scores: Tensor, tokens: Tensor, settings: "Settings", keys: Tensor, candidate_count: int = CANDIDATES
+) -> Tensor:
+    """As `drawn`, of tensors alone: on a GPU nothing here waits for the host or depends on values.
+
+    `keys` are those of `keys_of`, on the device of `scores`.
+    """
+    scores = scores.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
     if settings.all_greedy:
         return scores.argmax(-1)
     columns, candidates = _survivors(scores / settings.temperature, settings, candidate_count)
     names = tokens.expand_as(scores).gather(-1, columns) if columns is not None else tokens
     # The highest of score plus Gumbel noise is a draw from the softmax.
-    won = (candidates + _gumbel_noise(names, draws)).argmax(-1, keepdim=True)
+    won = (candidates + _gumbel_noise(names, keys)).argmax(-1, keepdim=True)
     chosen = (columns.gather(-1, won) if columns is not None else won)[:, 0]
     if not settings.any_greedy:
         return chosen
@@ -164,30 +179,31 @@ def _survivors(scores: Tensor, settings: Settings, candidate_count: int) -> tupl
     return columns, best.masked_fill(best < lowest, -torch.inf)
 
 
-def _gumbel_noise(tokens: Tensor, draws: Sequence[Draw]) -> Tensor:
-    """Noise of each row's tokens, float32, in the shape of `tokens` with a row per draw.
+def _gumbel_noise(tokens: Tensor, keys: Tensor) -> Tensor:
+    """Noise of each row's tokens, float32, in the shape of `tokens` with a row per key.
 
     A hash of seed, step and token, so a token has the same noise wherever it stands. 24 bits: no
     token less likely than about 1 in 10 million is ever drawn.
     """
-    bits = _mixed(tokens * -7046029254386353131 + uploaded(_keys(draws), tokens.device))
+    bits = _mixed(tokens * -7046029254386353131 + keys)
     uniform = ((bits >> 40) & 0xFFFFFF).to(torch.float32).add_(0.5).mul_(2.0**-24)
     return uniform.log_().neg_().log_().neg_()
 
 
-def _keys(draws: Sequence[Draw]) -> list[list[int]]:
-    """`[rows, 1]`: a signed 64-bit number for each seed and step. Source: the finaliser of SplitMix64."""
+def keys_of(draws: Sequence[Draw]) -> Tensor:
+    """A number for each seed and step, int64 `[rows, 1]` on the host. Source: SplitMix64's finaliser."""
     seeds = np.array([[draw.sampling.seed] for draw in draws], np.uint64)
     steps = np.array([[draw.step] for draw in draws], np.uint64)
     words = seeds * np.uint64(0x9E3779B97F4A7C15) + steps * np.uint64(0xD1B54A32D192ED03)
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    keys: list[list[int]] = (words ^ (words >> np.uint64(31))).view(np.int64).tolist()
-    return keys
+    return torch.from_numpy((words ^ (words >> np.uint64(31))).view(np.int64))
 
 
 def _mixed(words: Tensor) -> Tensor:
-    """SplitMix64's finaliser over int64, whose products wrap around."""
+    """SplitMix64's finaliser over int64, whose products wrap around.
+
+    Its last step is left out: it changes only bits below the 24 that are used.
+    """
     words = (words ^ ((words >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
-    words = (words ^ ((words >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
-    return words ^ ((words >> 31) & 0x1FFFFFFFF)
+    return (words ^ ((words >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685

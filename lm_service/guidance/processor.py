@@ -11,10 +11,12 @@ from vllm.sampling_params import SamplingParams
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
 from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 
-from lm_service.chooser import Chooser, Seat, Track
+from lm_service.chooser import Chooser
+from lm_service.code_book import CudaGraphs
 from lm_service.grammar import Grammar
 from lm_service.guidance.request import KEY, Role, from_extra_args, role_of
 from lm_service.sampling import uploaded
+from lm_service.seat import Seat, Track
 from lm_service.vocabulary import Vocabulary
 
 CODE_COUNT = "code_count"
@@ -37,13 +39,16 @@ class GuidedProcessor(LogitsProcessor):  # type: ignore[misc]
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
         vocabulary = Vocabulary.load(Path(vllm_config.model_config.model))
         self._grammar = Grammar(vocabulary, vllm_config.additional_config[CODE_COUNT])
-        self._chooser = Chooser(self._grammar, device)
+        records = device.type == "cuda" and not vllm_config.model_config.enforce_eager
+        most = vllm_config.scheduler_config.max_num_seqs
+        self._chooser = Chooser(self._grammar, device, CudaGraphs() if records else None, most)
         self._device = device
         self._rows: dict[int, _Row] = {}
         self._seats: list[Seat] | None = None
         """Who sits where; None after the batch has changed."""
-        self._places: tuple[torch.Tensor, ...] = ()
-        """The rows of the seats: conditional ones, unconditional ones."""
+        self._places = torch.empty(0)
+        """int64 `[2, seats]`: their conditional rows, their unconditional ones."""
+        self._chosen_score = torch.zeros((), device=device)
 
     @classmethod
     def validate_params(cls, params: SamplingParams) -> None:
@@ -73,17 +78,14 @@ class GuidedProcessor(LogitsProcessor):  # type: ignore[misc]
         """
         if self._seats is None:
             self._seats = _seated(self._rows)
-            self._places = (
-                uploaded([seat.conditional for seat in self._seats], self._device),
-                uploaded([seat.unconditional for seat in self._seats], self._device),
-            )
+            rows = zip(*((seat.conditional, seat.unconditional) for seat in self._seats), strict=True)
+            self._places = uploaded(list(rows), self._device)
         if not self._seats:
             return logits
         tokens = self._chooser.choose(logits, self._seats)
         # The rows are overwritten as a whole, so that no NaN can win against the chosen token.
-        for rows in self._places:
-            logits.index_fill_(0, rows, -torch.inf)
-            logits.index_put_((rows, tokens), logits.new_zeros(()))
+        logits.index_fill_(0, self._places.view(-1), -torch.inf)
+        logits.index_put_((self._places, tokens.expand_as(self._places)), self._chosen_score)
         return logits
 
     def _row(self, params: SamplingParams, prompt: Sequence[int] | None, output: list[int]) -> _Row | None:

@@ -4,11 +4,12 @@ import random
 
 import torch
 
-from lm_service.chooser import Chooser, Seat, Track
+from lm_service.chooser import Chooser
 from lm_service.engine import Task
 from lm_service.guidance.request import Role, from_extra_args, role_of, to_extra_args, with_role
 from lm_service.outline import Only, Outline, Phase
 from lm_service.sampling import Draw, Sampling, drawn
+from lm_service.seat import Seat, Track
 from tests.lm.fakes import GRAMMAR
 from tests.lm.golden import vocabulary
 

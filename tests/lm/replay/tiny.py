@@ -7,9 +7,10 @@ from typing import Any
 import torch
 
 from lm_service import parse
-from lm_service.chooser import Chooser, Seat, Track
+from lm_service.chooser import Chooser
 from lm_service.outline import Outline, Phase
 from lm_service.sampling import Sampling
+from lm_service.seat import Seat, Track
 from tests.lm.replay.world import ABSENT, Replayed, Vector, World
 
 GIVEN = (("bpm", "100"), ("duration", "3"), ("keyscale", "C major"), ("timesignature", "4"))
