@@ -2,6 +2,7 @@
 
 import vllm
 
+from lm_service.guidance.blocks import SteadyBlocks
 from lm_service.guidance.processor import GuidedProcessor
 from lm_service.guidance.scheduler import GuidedScheduler
 
@@ -14,7 +15,7 @@ def check(installed: str = vllm.__version__) -> None:
     version = installed.partition("+")[0]
     if version != SUPPORTED_VERSION:
         raise RuntimeError(f"vLLM {version} is installed; guidance is built for {SUPPORTED_VERSION} only")
-    for ours in (GuidedScheduler, GuidedProcessor):
+    for ours in (GuidedScheduler, SteadyBlocks, GuidedProcessor):
         (theirs,) = ours.__bases__
         for name in ours.OVERRIDES:
             if not callable(getattr(theirs, name, None)):

@@ -9,6 +9,7 @@ from vllm.sampling_params import SamplingParams
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.request import Request, RequestStatus
 
+from lm_service.guidance.blocks import SteadyBlocks
 from lm_service.guidance.request import KEY, Role, from_extra_args, with_role
 
 SUFFIX = "\x00unconditional"
@@ -42,6 +43,7 @@ class GuidedScheduler(AsyncScheduler):  # type: ignore[misc]
                 f"the KV cache has {available} blocks; one guided request of {self.max_model_len} tokens"
                 f" needs {needed}: raise kv_cache_gib or lower max_model_len"
             )
+        SteadyBlocks.adopt(self.kv_cache_manager, self.block_size)
         self._partners: dict[str, Request] = {}
         """The other request of a pair, by the id of either."""
         self._shadows: set[str] = set()

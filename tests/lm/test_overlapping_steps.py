@@ -75,6 +75,9 @@ class Wanted:
     unconditional_count: int
     max_tokens: int
 
+    def prompt(self) -> list[int]:
+        return [hash(self.name) % 50, *range(self.prompt_count - 1)]
+
     def written(self) -> list[int]:
         tokens = [token_of(self.name, place) for place in range(self.max_tokens)]
         return tokens[: tokens.index(END) + 1] if END in tokens else tokens
@@ -98,7 +101,6 @@ class Late:
     _computing: deque[Any] = field(default_factory=deque)
 
     def add(self, wanted: Wanted) -> None:
-        requests = importlib.import_module("vllm.v1.request")
         sampling = importlib.import_module("vllm.sampling_params")
         task = Task(
             outline=Outline(phase=Phase.CODES),
@@ -112,15 +114,15 @@ class Late:
             extra_args=to_extra_args(task),
         )
         self.got[wanted.name] = []
-        prompt = [hash(wanted.name) % 50, *range(wanted.prompt_count - 1)]
-        self.scheduler.add_request(
-            requests.Request(
-                request_id=wanted.name,
-                prompt_token_ids=prompt,
-                sampling_params=params,
-                pooling_params=None,
-                block_hasher=self.hasher,
-            )
+        self.scheduler.add_request(self.request(wanted.name, wanted.prompt(), params))
+
+    def request(self, name: str, prompt: list[int], params: Any) -> Any:
+        return importlib.import_module("vllm.v1.request").Request(
+            request_id=name,
+            prompt_token_ids=prompt,
+            sampling_params=params,
+            pooling_params=None,
+            block_hasher=self.hasher,
         )
 
     def step(self) -> None:
@@ -134,6 +136,8 @@ class Late:
         tokens = {}
         for name in planned.num_scheduled_tokens:
             request = self.scheduler.requests[name]
+            (blocks,) = self.scheduler.kv_cache_manager.get_block_ids(name)
+            assert len(blocks) * BLOCK >= request.num_computed_tokens, "no room for what is computed"
             tokens[name] = list[int]()
             if not request.is_prefill_chunk:
                 # All that was written, and nothing else, is what the token follows from.
@@ -205,3 +209,26 @@ def test_every_pair_stays_in_step_whatever_is_preempted_left_or_late(late: Late,
     assert late.scheduler.kv_cache_manager.reset_prefix_cache()
     assert not late.scheduler._partners
     assert not late.scheduler._shadows
+
+
+@pytest.mark.parametrize("prompt_count", [33, 43, 48])
+def test_what_a_request_wrote_is_found_again_in_the_cache_to_the_last_whole_block(
+    late: Late, prompt_count: int
+) -> None:
+    """Most steps leave the blocks alone (`SteadyBlocks`); none that fills one may be missed."""
+    wanted = Wanted(name="a", prompt_count=prompt_count, unconditional_count=20, max_tokens=70)
+    late.add(wanted)
+    steps = 0
+    while late.scheduler.has_unfinished_requests():
+        late.step()
+        steps += 1
+        assert steps < 200
+    late.step()
+    computed = [*wanted.prompt(), *late.got["a"]][:-1]  # nobody has read the last token
+
+    sampling = importlib.import_module("vllm.sampling_params")
+    again = late.request("again", [*computed, 1], sampling.SamplingParams(max_tokens=1))
+    _, found = late.scheduler.kv_cache_manager.get_computed_blocks(again)[:2]
+
+    assert len(computed) > prompt_count + 2 * BLOCK
+    assert found == len(computed) // BLOCK * BLOCK
