@@ -35,3 +35,14 @@ def test_an_absent_negative_prompt_leaves_the_song_out_of_the_open_layout() -> N
 
     assert f"user\n{NO_USER_INPUT}<|im_end|>" in prompt.text_of(made)
     assert "secret" not in prompt.text_of(made)
+
+
+@pytest.mark.parametrize("layout", PromptLayout)
+def test_the_prompt_for_codes_begins_with_all_of_the_prompt_for_the_plan(layout: PromptLayout) -> None:
+    """So the second phase finds the first one's prompt in the cache, as do all songs of a batch."""
+    planned = Metadata(bpm=120, caption="a long, planned caption", duration_s=30.0)
+
+    first = prompt.encode(prompt.plan("A song", "[verse]\nla la"), vocabulary())
+    second = prompt.encode(prompt.codes("A song", "[verse]\nla la", planned, layout), vocabulary())
+
+    assert second[: len(first)] == first
