@@ -1,4 +1,4 @@
-"""Milliseconds per step of one engine, in a process of its own; `bench.lm` starts it.
+"""Milliseconds per step of one engine, in a process of its own: `bench.lm` says when to begin.
 
 A step is timed as the difference of a long and a short run, so prompts do not count.
 """
@@ -6,6 +6,7 @@ A step is timed as the difference of a long and a short run, so prompts do not c
 import argparse
 import json
 import statistics
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from vllm import LLM, SamplingParams
 
+from bench.lm import CODES, INVARIANT
 from lm_service.engine import Task
 from lm_service.guidance.processor import CODE_COUNT
 from lm_service.guidance.request import to_extra_args
@@ -25,7 +27,7 @@ TEMPERATURE, TOP_P, SCALE = 0.85, 0.9, 2.0
 
 OURS = {
     "guided": Outline(phase=Phase.TEXT, constrained=False),
-    "guided, codes": Outline(phase=Phase.CODES, code_count=3000),
+    CODES: Outline(phase=Phase.CODES, code_count=3000),
 }
 
 
@@ -43,10 +45,12 @@ def load(given: argparse.Namespace) -> Any:
         "enforce_eager": on_cpu,
         "max_model_len": 1024,
         "max_num_seqs": 2 * max(given.pairs),
-        "kv_cache_memory_bytes": (1 if on_cpu else 16) << 30,
+        "kv_cache_memory_bytes": (1 if on_cpu else 4) << 30,
+        # Several engines share the device, of which one is at work.
+        "gpu_memory_utilization": 0.2,
         "enable_prefix_caching": False,
     }
-    if given.kind == "ours":
+    if given.kind in ("ours", "invariant"):
         arguments |= {
             "scheduler_cls": "lm_service.guidance.scheduler.GuidedScheduler",
             "logits_processors": ["lm_service.guidance.processor:GuidedProcessor"],
@@ -104,28 +108,40 @@ def step_ms(llm: Any, batch: Any, steps: int, repeats: int) -> float:
     )
 
 
+BATCHES: dict[str, dict[str, Any]] = {
+    **{
+        kind: {
+            kind: partial(stock_batch, TEMPERATURE),
+            f"{kind}, greedy": partial(stock_batch, 0.0),
+        }
+        for kind in ("stock", "newest")
+    },
+    "ours": {name: partial(our_batch, outline) for name, outline in OURS.items()},
+    "invariant": {INVARIANT: partial(our_batch, OURS[CODES])},
+}
+"""What each kind of engine is measured at."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kind", choices=("stock", "newest", "ours"), required=True)
+    parser.add_argument("--kind", choices=tuple(BATCHES), required=True)
     parser.add_argument("--device", choices=("cpu", "cuda"), required=True)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--result", type=Path, required=True)
+    parser.add_argument("--ready", type=Path, required=True)
     parser.add_argument("--pairs", type=int, nargs="+", required=True)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--repeats", type=int, required=True)
     given = parser.parse_args()
     llm, found = load(given), dict[str, dict[int, float]]()
-    batches: dict[str, Any] = {
-        given.kind: partial(stock_batch, TEMPERATURE),
-        f"{given.kind}, greedy": partial(stock_batch, 0.0),
-    }
-    if given.kind == "ours":
-        batches = {name: partial(our_batch, outline) for name, outline in OURS.items()}
+    given.ready.touch()
+    if not sys.stdin.readline():
+        return  # nobody wants to know any more
     for pairs in given.pairs:
-        for name, batch in batches.items():
+        for name, batch in BATCHES[given.kind].items():
             times = found.setdefault(name, {})
             times[pairs] = step_ms(llm, partial(batch, pairs), given.steps, given.repeats)
-    given.result.write_text(json.dumps(found))
+            given.result.write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
