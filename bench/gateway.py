@@ -1,11 +1,12 @@
 """What the gateway costs: many requests at once, and one song beside direct calls to the two services.
 
-    python -m bench.gateway --requests 200
+    python -m bench.gateway                          stand-in engines
+    python -m bench.gateway --models models/tiny     the three services as they are started for users
 
-The gateway and the stages each run in a process of their own. The stages are the real services
-with stand-in engines (`tests/lm/fakes.py`, and silence for the diffusion), so that nearly all the
-time is the gateway's and the wire's. Prints whether any request was lost, what the gateway's
-memory did, whether positions were fair, and the cost of a song in seconds and bytes.
+The gateway and the stages each run in a process of their own. Stand-in engines (`tests/lm/fakes.py`,
+and silence for the diffusion) leave nearly all the time to the gateway and the wire; with models it
+is what a user waits. Prints whether any request was lost, what the gateway's memory did, whether
+positions were fair, and the cost of a song in seconds and bytes.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -34,6 +35,9 @@ from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from acestep.music.v1 import music_pb2
+from acestep_serve.system import Ports, System, choose_dits
+from bench.rolling import running
+from gateway.request import LM_DEFAULTS
 from gateway.uploads import Uploads
 from tests.gateway.conftest import gateway_over
 from tests.gateway.properties import QuietEngine
@@ -50,6 +54,18 @@ GIVEN: dict[str, Any] = {
     "duration_seconds": SONG_S,
 }
 CAPTION = "slow piano"
+DIFFUSION = music_pb2.DiffusionParams(inference_steps=2)
+PATIENCE_S = 3000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """What is measured."""
+
+    address: str
+    gateway_pid: int
+    lm_address: str
+    dit_address: str
 
 
 @dataclass(slots=True)
@@ -87,9 +103,43 @@ def gateway(ready: Connection, lm_port: int, dit_port: int, kept_mib: int) -> No
     asyncio.run(run())
 
 
+@asynccontextmanager
+async def stand_ins(kept_mib: int) -> AsyncIterator[Rig]:
+    processes = multiprocessing.get_context("spawn")
+    here, there = processes.Pipe()
+    stage_process = processes.Process(target=stages, args=(there,), daemon=True)
+    stage_process.start()
+    lm_port, dit_port = await asyncio.to_thread(here.recv)
+    gateway_process = processes.Process(
+        target=gateway, args=(there, lm_port, dit_port, kept_mib), daemon=True
+    )
+    gateway_process.start()
+    address = await asyncio.to_thread(here.recv)
+    try:
+        yield Rig(
+            address, gateway_process.pid or os.getpid(), f"localhost:{lm_port}", f"localhost:{dit_port}"
+        )
+    finally:
+        for process in (gateway_process, stage_process):
+            process.terminate()
+            process.join()
+
+
+@asynccontextmanager
+async def real_services(models: Path, first_port: int, kept_mib: int) -> AsyncIterator[Rig]:
+    with tempfile.TemporaryDirectory() as folder:
+        ports = Ports(first_port, first_port + 1, first_port + 2, first_port + 3)
+        door, dit, lm = System(models, "cpu", ports, Path(folder), choose_dits(models, ())).services()
+        kept = {"ACESTEP_GATEWAY_KEPT_BYTES": str(kept_mib * MIB)}
+        door = replace(door, environment={**door.environment, **kept})
+        async with running([dit, lm, door]) as children:
+            yield Rig(door.address, children[door.address].pid, lm.address, dit.address)
+
+
 def request(seed: int) -> pb.GenerateMusicRequest:
     return pb.GenerateMusicRequest(
         caption=CAPTION,
+        diffusion=DIFFUSION,
         batch=pb.BatchParams(seeds=[seed]),
         output=pb.OutputParams(audio_format=music_pb2.AUDIO_FORMAT_WAV32),
         **GIVEN,
@@ -98,7 +148,7 @@ def request(seed: int) -> pb.GenerateMusicRequest:
 
 async def told(client: Client, seed: int) -> Story:
     story = Story()
-    async for event in client.generate(request(seed), timeout_s=580.0):
+    async for event in client.generate(request(seed), timeout_s=PATIENCE_S):
         story.byte_count += event.ByteSize()
         if event.HasField("queued"):
             story.places[event.queued.stage].append(event.queued.status.position)
@@ -113,11 +163,18 @@ async def directly(lm: lm_rpc.LmServiceStub, dit: dit_rpc.DitServiceStub, seed: 
     metadata = music_pb2.SongMetadata(**GIVEN)
     codes: list[int] = []
     byte_count = 0
-    asked = lm_pb.GenerateCodesRequest(caption=CAPTION, metadata=metadata, sampling=sampling)
+    asked = lm_pb.GenerateCodesRequest(
+        caption=CAPTION,
+        metadata=metadata,
+        sampling=sampling,
+        duration_seconds=SONG_S,
+        cfg_scale=LM_DEFAULTS.cfg_scale,
+        negative_prompt=LM_DEFAULTS.negative_prompt,
+    )
     async for written in lm.GenerateCodes(asked):
         byte_count += written.ByteSize()
         codes.extend(written.codes.codes)
-    job = dit_pb.RenderJob(metadata=metadata, audio_codes=codes, seed=seed)
+    job = dit_pb.RenderJob(metadata=metadata, audio_codes=codes, seed=seed, diffusion=DIFFUSION)
     job.metadata.caption = CAPTION
 
     async def requests() -> AsyncIterator[dit_pb.RenderRequest]:
@@ -173,15 +230,16 @@ async def crowd(client: Client, pid: int, count: int, first_seed: int) -> None:
     moved = statistics.mean(abs(place - rank) for rank, place in enumerate(in_order))
     print(
         f"| {count} | {arrived} | {seconds:.1f} s | {samples[0] / MIB:.0f} |"
-        f" {max(samples) / MIB:.0f} | {samples[-1] / MIB:.0f} | {rose} | {moved:.1f} |"
+        f" {max(samples) / MIB:.0f} | {samples[-1] / MIB:.0f} | {rose} | {moved:.1f} |",
+        flush=True,
     )
 
 
-async def alone(client: Client, address: tuple[int, int], rounds: int) -> None:
+async def alone(client: Client, rig: Rig, rounds: int) -> None:
     """Print the cost of one song, through the gateway and without it."""
     async with (
-        grpc.aio.insecure_channel(f"localhost:{address[0]}") as lm_channel,
-        grpc.aio.insecure_channel(f"localhost:{address[1]}") as dit_channel,
+        grpc.aio.insecure_channel(rig.lm_address) as lm_channel,
+        grpc.aio.insecure_channel(rig.dit_address) as dit_channel,
     ):
         lm, dit = lm_rpc.LmServiceStub(lm_channel), dit_rpc.DitServiceStub(dit_channel)
         direct_bytes = await directly(lm, dit, 0)
@@ -195,41 +253,29 @@ async def alone(client: Client, address: tuple[int, int], rounds: int) -> None:
     print(f"| bytes | {direct_bytes} | {through_bytes} | {through_bytes / direct_bytes:.3f} |")
 
 
-async def measure(address: str, pid: int, ports: tuple[int, int], options: argparse.Namespace) -> None:
-    async with connect(address) as client:
+async def main(options: argparse.Namespace) -> None:
+    chosen = (
+        stand_ins(options.kept_mib)
+        if options.models is None
+        else real_services(options.models, options.first_port, options.kept_mib)
+    )
+    async with chosen as rig, connect(rig.address) as client:
         await told(client, 0)
-        print(
-            "| requests | arrived | in | MiB before | MiB at most | MiB after | places that rose | moved |"
-        )
+        await alone(client, rig, options.songs)
+        print("\n| requests | arrived | in | MiB before | at most | MiB after | places that rose | moved |")
         print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
         for turn in range(options.rounds):
-            await crowd(client, pid, options.requests, first_seed=1000 * turn)
-        await alone(client, ports, options.songs)
-
-
-def main(options: argparse.Namespace) -> None:
-    processes = multiprocessing.get_context("spawn")
-    here, there = processes.Pipe()
-    stage_process = processes.Process(target=stages, args=(there,), daemon=True)
-    stage_process.start()
-    ports = here.recv()
-    gateway_process = processes.Process(target=gateway, args=(there, *ports, options.kept_mib), daemon=True)
-    gateway_process.start()
-    address = here.recv()
-    try:
-        asyncio.run(measure(address, gateway_process.pid or os.getpid(), ports, options))
-    finally:
-        for process in (gateway_process, stage_process):
-            process.terminate()
-            process.join()
+            await crowd(client, rig.gateway_pid, options.requests, first_seed=1000 * turn)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=Path, help="folder of models; none: stand-in engines")
+    parser.add_argument("--first-port", type=int, default=52500, help="of four, for services with models")
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5, help="crowds, one after the other")
     parser.add_argument("--songs", type=int, default=20, help="songs, for the cost of one")
     parser.add_argument(
         "--kept-mib", type=int, default=64, help="what the gateway keeps of results, for repeated requests"
     )
-    main(parser.parse_args())
+    asyncio.run(main(parser.parse_args()))
