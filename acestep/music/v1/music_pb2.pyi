@@ -47,6 +47,20 @@ class InferMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INFER_METHOD_ODE: _ClassVar[InferMethod]
     INFER_METHOD_SDE: _ClassVar[InferMethod]
 
+class SamplerMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SAMPLER_MODE_UNSPECIFIED: _ClassVar[SamplerMode]
+    SAMPLER_MODE_EULER: _ClassVar[SamplerMode]
+    SAMPLER_MODE_HEUN: _ClassVar[SamplerMode]
+
+class DcwMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DCW_MODE_UNSPECIFIED: _ClassVar[DcwMode]
+    DCW_MODE_LOW: _ClassVar[DcwMode]
+    DCW_MODE_HIGH: _ClassVar[DcwMode]
+    DCW_MODE_DOUBLE: _ClassVar[DcwMode]
+    DCW_MODE_PIX: _ClassVar[DcwMode]
+
 class RepaintMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     REPAINT_MODE_UNSPECIFIED: _ClassVar[RepaintMode]
@@ -81,6 +95,14 @@ AUDIO_FORMAT_WAV32: AudioFormat
 INFER_METHOD_UNSPECIFIED: InferMethod
 INFER_METHOD_ODE: InferMethod
 INFER_METHOD_SDE: InferMethod
+SAMPLER_MODE_UNSPECIFIED: SamplerMode
+SAMPLER_MODE_EULER: SamplerMode
+SAMPLER_MODE_HEUN: SamplerMode
+DCW_MODE_UNSPECIFIED: DcwMode
+DCW_MODE_LOW: DcwMode
+DCW_MODE_HIGH: DcwMode
+DCW_MODE_DOUBLE: DcwMode
+DCW_MODE_PIX: DcwMode
 REPAINT_MODE_UNSPECIFIED: RepaintMode
 REPAINT_MODE_CONSERVATIVE: RepaintMode
 REPAINT_MODE_BALANCED: RepaintMode
@@ -135,7 +157,7 @@ class ChainOfThought(_message.Message):
     def __init__(self, use_cot_metas: _Optional[bool] = ..., use_cot_caption: _Optional[bool] = ..., use_cot_language: _Optional[bool] = ..., use_cot_lyrics: _Optional[bool] = ...) -> None: ...
 
 class DiffusionParams(_message.Message):
-    __slots__ = ("inference_steps", "guidance_scale", "use_adg", "cfg_interval_start", "cfg_interval_end", "shift", "infer_method", "timesteps")
+    __slots__ = ("inference_steps", "guidance_scale", "use_adg", "cfg_interval_start", "cfg_interval_end", "shift", "infer_method", "timesteps", "sampler_mode", "velocity_norm_threshold", "velocity_ema_factor", "dcw_enabled", "dcw_mode", "dcw_scaler", "dcw_high_scaler", "retake_variance", "retake_seed")
     INFERENCE_STEPS_FIELD_NUMBER: _ClassVar[int]
     GUIDANCE_SCALE_FIELD_NUMBER: _ClassVar[int]
     USE_ADG_FIELD_NUMBER: _ClassVar[int]
@@ -144,6 +166,15 @@ class DiffusionParams(_message.Message):
     SHIFT_FIELD_NUMBER: _ClassVar[int]
     INFER_METHOD_FIELD_NUMBER: _ClassVar[int]
     TIMESTEPS_FIELD_NUMBER: _ClassVar[int]
+    SAMPLER_MODE_FIELD_NUMBER: _ClassVar[int]
+    VELOCITY_NORM_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    VELOCITY_EMA_FACTOR_FIELD_NUMBER: _ClassVar[int]
+    DCW_ENABLED_FIELD_NUMBER: _ClassVar[int]
+    DCW_MODE_FIELD_NUMBER: _ClassVar[int]
+    DCW_SCALER_FIELD_NUMBER: _ClassVar[int]
+    DCW_HIGH_SCALER_FIELD_NUMBER: _ClassVar[int]
+    RETAKE_VARIANCE_FIELD_NUMBER: _ClassVar[int]
+    RETAKE_SEED_FIELD_NUMBER: _ClassVar[int]
     inference_steps: int
     guidance_scale: float
     use_adg: bool
@@ -152,7 +183,16 @@ class DiffusionParams(_message.Message):
     shift: float
     infer_method: InferMethod
     timesteps: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, inference_steps: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., use_adg: _Optional[bool] = ..., cfg_interval_start: _Optional[float] = ..., cfg_interval_end: _Optional[float] = ..., shift: _Optional[float] = ..., infer_method: _Optional[_Union[InferMethod, str]] = ..., timesteps: _Optional[_Iterable[float]] = ...) -> None: ...
+    sampler_mode: SamplerMode
+    velocity_norm_threshold: float
+    velocity_ema_factor: float
+    dcw_enabled: bool
+    dcw_mode: DcwMode
+    dcw_scaler: float
+    dcw_high_scaler: float
+    retake_variance: float
+    retake_seed: int
+    def __init__(self, inference_steps: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., use_adg: _Optional[bool] = ..., cfg_interval_start: _Optional[float] = ..., cfg_interval_end: _Optional[float] = ..., shift: _Optional[float] = ..., infer_method: _Optional[_Union[InferMethod, str]] = ..., timesteps: _Optional[_Iterable[float]] = ..., sampler_mode: _Optional[_Union[SamplerMode, str]] = ..., velocity_norm_threshold: _Optional[float] = ..., velocity_ema_factor: _Optional[float] = ..., dcw_enabled: _Optional[bool] = ..., dcw_mode: _Optional[_Union[DcwMode, str]] = ..., dcw_scaler: _Optional[float] = ..., dcw_high_scaler: _Optional[float] = ..., retake_variance: _Optional[float] = ..., retake_seed: _Optional[int] = ...) -> None: ...
 
 class Region(_message.Message):
     __slots__ = ("start_seconds", "end_seconds")
@@ -163,10 +203,12 @@ class Region(_message.Message):
     def __init__(self, start_seconds: _Optional[float] = ..., end_seconds: _Optional[float] = ...) -> None: ...
 
 class CoverParams(_message.Message):
-    __slots__ = ("audio_cover_strength",)
+    __slots__ = ("audio_cover_strength", "cover_noise_strength")
     AUDIO_COVER_STRENGTH_FIELD_NUMBER: _ClassVar[int]
+    COVER_NOISE_STRENGTH_FIELD_NUMBER: _ClassVar[int]
     audio_cover_strength: float
-    def __init__(self, audio_cover_strength: _Optional[float] = ...) -> None: ...
+    cover_noise_strength: float
+    def __init__(self, audio_cover_strength: _Optional[float] = ..., cover_noise_strength: _Optional[float] = ...) -> None: ...
 
 class RepaintParams(_message.Message):
     __slots__ = ("regions", "mode", "strength")
