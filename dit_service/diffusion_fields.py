@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from acestep.music.v1 import music_pb2
 from common.fields import FieldChecker
+from dit_service import sampler_fields
 from dit_service.defaults import limits
 from dit_service.engine import Diffusion, InferMethod, ModelCard
 from dit_service.schedule import listed_times
@@ -24,6 +25,7 @@ def check_diffusion(
     """The parameters in use, complete, and what may surprise about them."""
     most = limits(card).max_inference_steps
     given = _given(message, limits(card).defaults)
+    given = replace(given, **sampler_fields.sampler(check, field, message, given.infer_method))
     check.integer(f"{field}.inference_steps", given.inference_steps, 1, most)
     check.within(f"{field}.shift", given.shift, 1, 5)
     _check_guidance(check, field, given, card.is_turbo)

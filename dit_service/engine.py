@@ -36,10 +36,43 @@ class InferMethod(Enum):
     SDE = "sde"
 
 
+class SamplerMode(Enum):
+    EULER = "euler"
+    HEUN = "heun"
+
+
+class CorrectionMode(Enum):
+    """Which changes over time a correction moves."""
+
+    LOW = "low"
+    HIGH = "high"
+    DOUBLE = "double"
+    PIX = "pix"
+
+
 class Phase(Enum):
     CONDITIONING = "conditioning"
     DIFFUSION = "diffusion"
     DECODING = "decoding"
+
+
+@dataclass(frozen=True, slots=True)
+class WaveletCorrection:
+    """How far each step is moved away from the music that it saw (DCW)."""
+
+    mode: CorrectionMode = CorrectionMode.DOUBLE
+    scaler: float = 0.05
+    high_scaler: float = 0.02
+    """That of fast changes in `DOUBLE`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retake:
+    """A song near another one: its noise is between that of its own seed and that of a second."""
+
+    seed: int
+    variance: float
+    """0 is the song itself, 1 the one of the second seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +88,13 @@ class Diffusion:
     infer_method: InferMethod
     timesteps: tuple[float, ...] = ()
     """Times to visit, strictly down to 0; empty lets `inference_steps` and `shift` decide."""
+    sampler_mode: SamplerMode = SamplerMode.EULER
+    velocity_norm_threshold: float = 0.0
+    """Most that a velocity may be, as a share of the latents' norm; 0 is no limit."""
+    velocity_ema_factor: float = 0.0
+    """Share of the step before in each velocity."""
+    correction: WaveletCorrection | None = None
+    retake: Retake | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +186,8 @@ class RenderJob:
     """What is made anew; all of it if empty."""
     keeping: Keeping | None = None
     """For a repaint."""
+    cover_noise_strength: float = 0.0
+    """How near to the source a cover begins: 0 from noise, 1 from the source itself."""
     source: SourceSound | SourceLatents | None = None
     """What is worked on. As long as it has not arrived, the job is not complete."""
 

@@ -31,6 +31,17 @@ def noise(frames: int, channels: int, generator: torch.Generator) -> Tensor:
     return torch.randn(1, frames, channels, generator=generator)
 
 
+def noisy(music: Tensor, noise: Tensor, t: float) -> Tensor:
+    """`music` as noisy as it is at time `t`; all tensors `[1, frames, channels]`."""
+    return t * noise + (1 - t) * music
+
+
+def from_noise_level(times: tuple[float, ...], level: float) -> tuple[float, ...]:
+    """The rest of `times` from the one nearest to `level` on; the last, 0.0, is none to begin at."""
+    nearest = min(range(len(times) - 1), key=lambda place: abs(times[place] - level))
+    return times[nearest:]
+
+
 def ode_step(latents: Tensor, velocity: Tensor, now: float, later: float) -> Tensor:
     """Follow `velocity` from time `now` to `later`; all tensors `[1, frames, channels]`."""
     return latents - velocity * (now - later)

@@ -50,6 +50,11 @@ def dual_guidance(latents: Tensor, asked: Tensor, unasked: Tensor, t: float, sca
     return ((latents - goal) / t).to(asked.dtype)
 
 
+def plain_guidance(asked: Tensor, unasked: Tensor, scale: float) -> Tensor:
+    """What guidance was at first (CFG)."""
+    return unasked + scale * (asked - unasked)
+
+
 def applies(t: float, start: float, end: float) -> bool:
     """Whether guidance is on at time `t`: the interval is on t itself, both ends included."""
     # Schedules are sums and quotients: a bound that was meant to be hit must not miss by a rounding.

@@ -177,6 +177,7 @@ def _job(
         tracks=tasks.tracks(check, message, task),
         regions=region_fields.regions(check, message.repaint, task),
         keeping=keeping,
+        cover_noise_strength=tasks.cover_noise_strength(check, message, task),
     )
     if keeping and not keeping.splices and message.repaint.mode != music_pb2.REPAINT_MODE_AGGRESSIVE:
         remarks = (*remarks, "source_latents hold no samples: what surrounds the regions is decoded anew")

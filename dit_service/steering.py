@@ -40,12 +40,18 @@ class Steering:
         frames = working_frames(job)
         music = None if source is None else conditions.lengthened(networks, source, frames)
         times = flow.times(job.diffusion, networks.is_turbo)
+        starts = job.cover_noise_strength > 0
+        if starts:
+            times = flow.from_noise_level(times, 1 - job.cover_noise_strength)
         steered = self._conditions(prompt.instruction(job), self._context(music, frames))
         if job.task is Task.COVER and job.audio_cover_strength < 1:
             silence = conditions.context(networks, networks.silence[:, :frames])
             free = self._conditions(prompt.TEXT2MUSIC_INSTRUCTION, silence)
-            return route(times, steered, free, job.audio_cover_strength)
-        path = route(times, steered, steered, 1.0)
+            path = route(times, steered, free, job.audio_cover_strength)
+        else:
+            path = route(times, steered, steered, 1.0)
+        if starts:
+            return replace(path, start=music)
         if music is None or job.keeping is None:
             return path
         spans = job.canvas.frame_spans()

@@ -101,6 +101,15 @@ def cover_strength(check: FieldChecker, message: dit_pb2.RenderJob, task: Task) 
     return strength
 
 
+def cover_noise_strength(check: FieldChecker, message: dit_pb2.RenderJob, task: Task) -> float:
+    """How near to its source a cover begins."""
+    field, strength = "job.cover.cover_noise_strength", message.cover.cover_noise_strength
+    check.within(field, strength, 0, 1)
+    if strength > 0 and (task is not Task.COVER or message.audio_codes):
+        check.refuse(field, "must be absent: no source is covered", f"{strength:g}")
+    return strength
+
+
 def _refuse_source(check: FieldChecker, message: dit_pb2.RenderJob, rule: str) -> None:
     if message.has_source_audio:
         check.refuse("job.has_source_audio", rule, "true")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from common.errors import AceError, Kind
 from common.revision import Revision, of_checkpoint
-from dit_service import conditions, flow, layout, memory, metrics, prompt
+from dit_service import conditions, flow, layout, memory, metrics, prompt, sampler
 from dit_service.canvas import lay_out
 from dit_service.denoise import Route, denoise
 from dit_service.due import Due
@@ -226,6 +226,9 @@ class TorchEngine:
             return drawn.to(self._device, non_blocking=True)
 
         latents, done = draw(), 0
+        if (retake := job.diffusion.retake) is not None:
+            other = flow.noise(frames, channels, torch.Generator().manual_seed(retake.seed))
+            latents = sampler.varied(latents, other.to(self._device), retake.variance)
         for event in denoise(networks, path, job.diffusion, latents, draw):
             if isinstance(event, Pass):
                 yield event

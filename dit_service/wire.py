@@ -8,6 +8,7 @@ from acestep.dit.v1 import dit_service_pb2 as dit_pb2
 from acestep.music.v1 import music_pb2
 from common.music import CHANNELS, CHUNK_BYTES, LATENT_RATE_HZ, SAMPLE_RATE_HZ
 from common.revision import Revision
+from dit_service import sampler_fields
 from dit_service.defaults import limits
 from dit_service.engine import (
     Diffusion,
@@ -171,7 +172,7 @@ def latents(values: Latents) -> music_pb2.Latents:
 
 
 def diffusion(used: Diffusion) -> music_pb2.DiffusionParams:
-    return music_pb2.DiffusionParams(
+    message = music_pb2.DiffusionParams(
         inference_steps=used.inference_steps,
         guidance_scale=used.guidance_scale,
         use_adg=used.use_adg,
@@ -181,3 +182,5 @@ def diffusion(used: Diffusion) -> music_pb2.DiffusionParams:
         infer_method=INFER_METHODS[used.infer_method],
         timesteps=used.timesteps,
     )
+    message.MergeFrom(sampler_fields.told(used))
+    return message

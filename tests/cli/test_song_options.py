@@ -43,6 +43,9 @@ def test_options_set_their_fields() -> None:
             duration=30.0,
             task_type="Text2Music",
             infer_method="sde",
+            dcw_mode="low",
+            retake_seed=5,
+            cover_noise_strength=0.5,
             timesteps="[0.97, 0.5, 0]",
             seeds="1,2",
             use_cot_caption=False,
@@ -56,8 +59,12 @@ def test_options_set_their_fields() -> None:
         duration_seconds=30.0,
         task=music_pb2.TASK_TEXT2MUSIC,
         diffusion=music_pb2.DiffusionParams(
-            infer_method=music_pb2.INFER_METHOD_SDE, timesteps=[0.97, 0.5, 0.0]
+            infer_method=music_pb2.INFER_METHOD_SDE,
+            timesteps=[0.97, 0.5, 0.0],
+            dcw_mode=music_pb2.DCW_MODE_LOW,
+            retake_seed=5,
         ),
+        cover=music_pb2.CoverParams(cover_noise_strength=0.5),
         batch=pb.BatchParams(seeds=[1, 2]),
         lm=pb.LmParams(
             sampling=music_pb2.LmSampling(top_p=1.0),

@@ -22,15 +22,7 @@ from tests.dit.replay_runs import Run, handler, no_noise, result, run_of, sampli
 
 TABLE_SHIFTS = (1.0, 2.0, 3.0)
 
-NOT_OFFERED = {
-    "sampler_mode": "Heun steps",
-    "dcw_enabled": "wavelet correction (DCW)",
-    "velocity_norm_threshold": "clamped velocities",
-    "velocity_ema_factor": "averaged velocities",
-    "retake_variance": "retakes",
-    "cover_noise_strength": "covers that start from a noisy source",
-}
-"""Parameters of recorded cases that no request can ask for."""
+ONLY_WAVELET = "haar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +221,9 @@ class Verdict:
 
 def judge(stand: Stand, golden: Case) -> Verdict:
     params = golden.facts.get("params", {})
-    if missing := [name for key, name in NOT_OFFERED.items() if params.get(key)]:
-        return Verdict(golden.name, not_offered=missing[0])
+    wavelet = params.get("dcw_wavelet", ONLY_WAVELET) if params.get("dcw_enabled") else ONLY_WAVELET
+    if wavelet != ONLY_WAVELET:
+        return Verdict(golden.name, not_offered=f"wavelet correction (DCW) by {wavelet}")
     for departure in DEPARTURES:
         if departure.concerns(stand, golden):
             gaps = departure.explained(stand, golden)

@@ -7,10 +7,22 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from dit_service import conditions, flow, prompt
+from dit_service import conditions, flow, prompt, sampler
 from dit_service.conditions import Conditions
 from dit_service.denoise import Route, denoise, route
-from dit_service.engine import Diffusion, Encoding, InferMethod, Keeping, RenderJob, Song, SourceSound, Task
+from dit_service.engine import (
+    CorrectionMode,
+    Diffusion,
+    Encoding,
+    InferMethod,
+    Keeping,
+    RenderJob,
+    SamplerMode,
+    Song,
+    SourceSound,
+    Task,
+    WaveletCorrection,
+)
 from dit_service.finish import prevent_clipping
 from dit_service.networks import DitNetworks
 from dit_service.repaint import Surroundings, surroundings
@@ -68,14 +80,20 @@ def run_of(stand: Stand, golden: Case, item: int) -> Run:
     if "in.non_cover_text_hidden_states" in golden.tensors:
         silence = model.silence[:, : golden["in.noise"].shape[1]]
         free = _conditions(model, golden, item, "non_cover_text", silence)
-    times = flow.times(diffusion, model.is_turbo)
+    times, noise = flow.times(diffusion, model.is_turbo), golden["in.noise"][[item]]
+    if nearness := params.get("cover_noise_strength", 0.0):
+        times = flow.from_noise_level(times, 1 - nearness)
     path = route(times, steered, free, params.get("audio_cover_strength", 1.0))
+    if nearness:
+        path = replace(path, start=golden["in.src_latents"][[item]])
+    if "in.retake_noise" in golden.tensors:
+        noise = sampler.varied(noise, golden["in.retake_noise"][[item]], params["retake_variance"])
     if "in.repaint_mask" in golden.tensors:
         path = replace(path, surroundings=_surroundings(golden, item, path.step_count, model.is_turbo))
     fresh = no_noise
     if "in.sde_noise" in golden.tensors:
         fresh = partial(next, iter(golden["in.sde_noise"][:, [item]]))
-    return Run(model, path, diffusion, golden["in.noise"][[item]], fresh)
+    return Run(model, path, diffusion, noise, fresh)
 
 
 def diffusion_of(params: dict[str, object]) -> Diffusion:
@@ -93,7 +111,17 @@ def diffusion_of(params: dict[str, object]) -> Diffusion:
         shift=number("shift", 3.0),
         infer_method=InferMethod(params.get("infer_method", "ode")),
         timesteps=tuple(listed),
+        sampler_mode=SamplerMode(params.get("sampler_mode", "euler")),
+        velocity_norm_threshold=number("velocity_norm_threshold", 0.0),
+        velocity_ema_factor=number("velocity_ema_factor", 0.0),
+        correction=_correction(params) if params.get("dcw_enabled") else None,
     )
+
+
+def _correction(params: dict[str, object]) -> WaveletCorrection:
+    scales = {"scaler": params.get("dcw_scaler"), "high_scaler": params.get("dcw_high_scaler")}
+    given = {name: float(scale) for name, scale in scales.items() if scale is not None}  # type: ignore[arg-type]
+    return WaveletCorrection(CorrectionMode(params["dcw_mode"]), **given)
 
 
 def _conditions(model: DitNetworks, golden: Case, item: int, text: str, source: Tensor) -> Conditions:

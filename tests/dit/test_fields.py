@@ -83,6 +83,44 @@ BAD = {
     "job.diffusion.cfg_interval_end": [base(cfg_interval_end=1.1), base(cfg_interval_end=NAN)],
     "job.diffusion.shift": [turbo(shift=value) for value in (0, 0.9, 5.1, NAN)],
     "job.diffusion.infer_method": [turbo(infer_method=99)],
+    "job.diffusion.sampler_mode": [
+        turbo(sampler_mode=99),
+        turbo(sampler_mode=music_pb2.SAMPLER_MODE_HEUN, infer_method=music_pb2.INFER_METHOD_SDE),
+    ],
+    "job.diffusion.velocity_norm_threshold": [
+        turbo(velocity_norm_threshold=value) for value in (-0.1, 10.1, NAN)
+    ],
+    "job.diffusion.velocity_ema_factor": [turbo(velocity_ema_factor=value) for value in (-0.1, 1.1, NAN)],
+    "job.diffusion.dcw_mode": [
+        turbo(dcw_enabled=True, dcw_mode=99),
+        turbo(dcw_mode=music_pb2.DCW_MODE_LOW),
+    ],
+    "job.diffusion.dcw_scaler": [turbo(dcw_enabled=True, dcw_scaler=value) for value in (-0.1, 1.1, NAN)]
+    + [turbo(dcw_scaler=0.1)],
+    "job.diffusion.dcw_high_scaler": [
+        turbo(dcw_enabled=True, dcw_high_scaler=2),
+        turbo(dcw_enabled=True, dcw_mode=music_pb2.DCW_MODE_LOW, dcw_high_scaler=0.1),
+    ],
+    "job.diffusion.retake_variance": [
+        turbo(retake_seed=1, retake_variance=value) for value in (-0.1, 1.1, NAN)
+    ],
+    "job.diffusion.retake_seed": [
+        turbo(retake_variance=0.5),
+        turbo(retake_seed=1),
+        turbo(retake_seed=-1, retake_variance=0.5),
+    ],
+    "job.cover.cover_noise_strength": [
+        job(
+            task=music_pb2.TASK_COVER,
+            has_source_audio=True,
+            cover=music_pb2.CoverParams(cover_noise_strength=value),
+        )
+        for value in (-0.1, 1.1, NAN)
+    ]
+    + [
+        job(cover=music_pb2.CoverParams(cover_noise_strength=0.5)),
+        job(audio_codes=[1], cover=music_pb2.CoverParams(cover_noise_strength=0.5)),
+    ],
     "job.diffusion.timesteps": [
         turbo(timesteps=times)
         for times in (
@@ -182,6 +220,28 @@ def test_turbo_says_which_times_it_takes_and_takes_them_again() -> None:
     again = orders.render_order(job(diffusion=echoed), MODELS, latent_channels=8)
     assert again.job.diffusion == order.job.diffusion
     assert not any("moved" in warning for warning in again.warnings)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Params(sampler_mode=music_pb2.SAMPLER_MODE_HEUN),
+        Params(velocity_norm_threshold=2.0, velocity_ema_factor=0.1),
+        Params(dcw_enabled=True),
+        Params(dcw_enabled=True, dcw_mode=music_pb2.DCW_MODE_LOW, dcw_scaler=0.1),
+        Params(dcw_enabled=True, dcw_mode=music_pb2.DCW_MODE_PIX),
+        Params(retake_seed=3, retake_variance=0.25),
+    ],
+    ids=str,
+)
+def test_how_steps_are_made_is_told_and_taken_again(asked: music_pb2.DiffusionParams) -> None:
+    order = orders.render_order(job(diffusion=asked), MODELS, latent_channels=8)
+    echoed = wire.diffusion(order.job.diffusion)
+    again = orders.render_order(job(diffusion=echoed), MODELS, latent_channels=8)
+
+    assert order.job.diffusion != orders.render_order(job(), MODELS, latent_channels=8).job.diffusion
+    assert again.job.diffusion == order.job.diffusion
+    assert all(getattr(echoed, field.name) == value for field, value in asked.ListFields())
 
 
 def test_other_models_take_times_as_they_are() -> None:

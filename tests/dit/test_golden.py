@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.dit.departures import DEPARTURES, NOT_OFFERED, judge
+from tests.dit.departures import DEPARTURES, judge
 from tests.dit.golden import ROOT, TOLERANCE, Case, case, case_names
 from tests.dit.replay import Gap, Stand, gap
 from tests.dit.replay_runs import run_of
@@ -23,12 +23,11 @@ def test_a_case_of_the_reference_is_met(stand: Stand, name: str) -> None:
     assert [gap for gap in verdict.gaps if not gap.passes] == []
 
 
-def test_departures_and_missing_capabilities_are_those_that_are_listed(stand: Stand) -> None:
+def test_departures_are_those_that_are_listed(stand: Stand) -> None:
     departing = {
         departure.name: [name for name in case_names() if departure.concerns(stand, case(name))]
         for departure in DEPARTURES
     }
-    params = [case(name).facts.get("params", {}) for name in case_names()]
 
     assert departing == {
         "pads": ["turbo_ode_batch2_padded"],
@@ -39,7 +38,15 @@ def test_departures_and_missing_capabilities_are_those_that_are_listed(stand: St
         "sde levels": ["base_sde_shift3"],
         "tables": ["turbo_ode_legacy_shift2p6"],
     }
-    assert sum(any(given.get(key) for key in NOT_OFFERED) for given in params) == 8
+
+
+def test_another_wavelet_is_told_to_be_missing(stand: Stand) -> None:
+    golden = case("turbo_dcw_double")
+    params = golden.facts["params"] | {"dcw_wavelet": "db4"}
+
+    verdict = judge(stand, replace(golden, facts=golden.facts | {"params": params}))
+
+    assert verdict.not_offered == "wavelet correction (DCW) by db4"
 
 
 @pytest.mark.parametrize(

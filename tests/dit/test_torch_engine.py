@@ -14,13 +14,17 @@ from dit_service.engine import (
     Encoding,
     InferMethod,
     Keeping,
+    Latents,
     Phase,
     Piece,
     Progress,
+    Retake,
+    SamplerMode,
     Song,
     SourceLatents,
     SourceSound,
     Task,
+    WaveletCorrection,
 )
 from dit_service.networks import load_dit
 from dit_service.text_encoder import TextEncoder
@@ -126,6 +130,55 @@ def test_a_source_guides_a_cover_only_for_its_share_of_the_steps(engine: TorchEn
     np.testing.assert_allclose(never, free, atol=2e-5)
     assert not np.allclose(half, free, atol=1e-3)
     assert not np.allclose(half, all_the_way, atol=1e-3)
+
+
+def test_a_retake_lies_between_the_songs_of_two_seeds(engine: TorchEngine) -> None:
+    def retaken(variance: float) -> Latents:
+        diffusion = replace(TURBO_DIFFUSION, retake=Retake(seed=99, variance=variance))
+        return finished(engine.render(replace(JOB, diffusion=diffusion)))[1].latents
+
+    own = finished(engine.render(JOB))[1].latents
+    other = finished(engine.render(replace(JOB, seed=99)))[1].latents
+
+    np.testing.assert_allclose(retaken(0.0), own, atol=2e-5)
+    np.testing.assert_allclose(retaken(1.0), other, atol=2e-5)
+    assert np.abs(retaken(0.1) - own).mean() < np.abs(other - own).mean() / 2
+
+
+def test_the_nearer_a_cover_begins_the_nearer_it_stays_to_its_source(engine: TorchEngine) -> None:
+    *_, encoding = engine.encode(SOURCE, TURBO, with_codes=False)
+    assert isinstance(encoding, Encoding)
+    cover = replace(JOB, task=Task.COVER, source=SourceLatents(encoding.latents))
+
+    runs = [
+        finished(engine.render(replace(cover, cover_noise_strength=strength)))
+        for strength in (0.0, 0.4, 0.7)
+    ]
+
+    steps = [[step for step in progress if step.phase is Phase.DIFFUSION] for progress, _ in runs]
+    assert [len(taken) for taken in steps] == [8, 3, 1]  # from the times 1, 0.64 and 0.3 on
+    assert all(taken[-1].ends_phase for taken in steps)
+    distances = [np.abs(song.latents - encoding.latents[:150]).mean() for _, song in runs]
+    assert distances == sorted(distances, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sampler_mode": SamplerMode.HEUN},
+        {"velocity_norm_threshold": 0.5},
+        {"velocity_ema_factor": 0.3},
+        {"correction": WaveletCorrection()},
+    ],
+    ids=str,
+)
+def test_how_steps_are_made_is_heard_and_repeats(engine: TorchEngine, changes: dict[str, object]) -> None:
+    job = replace(JOB, diffusion=replace(TURBO_DIFFUSION, **changes))  # type: ignore[arg-type]
+
+    plain, first, again = (finished(engine.render(each))[1].latents for each in (JOB, job, job))
+
+    assert np.abs(first - plain).max() > 1e-3
+    np.testing.assert_array_equal(again, first)
 
 
 def test_latents_of_a_source_do_what_its_sound_does(engine: TorchEngine) -> None:

@@ -20,7 +20,7 @@ REQUEST = pb.GenerateMusicRequest(
     bpm=91,
     keyscale="Eb minor",
     timesignature="6",
-    cover=music_pb2.CoverParams(audio_cover_strength=0.25),
+    cover=music_pb2.CoverParams(audio_cover_strength=0.25, cover_noise_strength=0.75),
     diffusion=music_pb2.DiffusionParams(
         inference_steps=5,
         guidance_scale=1.5,
@@ -30,6 +30,15 @@ REQUEST = pb.GenerateMusicRequest(
         shift=2.5,
         infer_method=music_pb2.INFER_METHOD_SDE,
         timesteps=[0.9, 0.5],
+        sampler_mode=music_pb2.SAMPLER_MODE_HEUN,
+        velocity_norm_threshold=2.0,
+        velocity_ema_factor=0.1,
+        dcw_enabled=True,
+        dcw_mode=music_pb2.DCW_MODE_DOUBLE,
+        dcw_scaler=0.1,
+        dcw_high_scaler=0.2,
+        retake_seed=14,
+        retake_variance=0.3,
     ),
     lm=pb.LmParams(
         sampling=music_pb2.LmSampling(
