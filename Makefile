@@ -13,7 +13,7 @@ PIP_AUDIT = 2.10.1
 GOLDEN ?= tests/golden/dit
 BIN = $(VENV)/bin
 
-.PHONY: help install demo up down test vectors walks properties golden soak load fuzz audit check protos
+.PHONY: help install demo up down test clients vectors walks properties golden soak load fuzz audit check protos
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
@@ -35,6 +35,9 @@ down: ## Stop what `make up` started
 
 test: install ## Run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
+
+clients: install ## Build the clients in other languages whose tools are here, and try them with real services
+	$(BIN)/python -m pytest -v tests/clients tests/system/test_clients.py
 
 vectors: install ## Replay recorded behaviour of the LM, alone and through the gateway (VECTORS=file TOKENIZER=folder)
 	$(BIN)/python -m tests.lm.replay $(VECTORS) $(TOKENIZER)

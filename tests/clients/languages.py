@@ -1,0 +1,133 @@
+"""The example clients of `clients/`: what each needs, how it is built, and how it is run."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+JARS, GOCODE, INCLUDE = Path("/usr/share/java"), Path("/usr/share/gocode/src"), Path("/usr/include")
+BUILD_TIMEOUT_S = 280
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One client. It is not tried where what it needs is not installed."""
+
+    name: str
+    programs: tuple[str, ...]
+    files: tuple[Path, ...]
+    build: str
+    """Shell command in its folder."""
+    generate: tuple[str, ...]
+    """The command that makes a song; paths are relative to its folder."""
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / "clients" / self.name
+
+    def missing(self) -> list[str]:
+        programs = [program for program in self.programs if shutil.which(program) is None]
+        return programs + [str(path) for path in self.files if not path.exists()]
+
+
+LANGUAGES = (
+    Language(
+        "node",
+        ("node", "npm"),
+        (),
+        "npm ci --no-audit --no-fund --loglevel=error && npm run build",
+        ("node", "dist/src/generate.js"),
+    ),
+    Language(
+        "go",
+        ("make", "go", "protoc-gen-go", "protoc-gen-go-grpc"),
+        (GOCODE / "google.golang.org/grpc", GOCODE / "google.golang.org/protobuf/proto"),
+        "make",
+        ("build/generate",),
+    ),
+    Language(
+        "cpp",
+        ("make", "g++", "protoc", "grpc_cpp_plugin", "pkg-config"),
+        (INCLUDE / "grpcpp/grpcpp.h", INCLUDE / "openssl/evp.h"),
+        "make -j2 CXXFLAGS=-O0",
+        ("build/generate",),
+    ),
+    Language(
+        "java",
+        ("make", "java", "javac", "protoc", "grpc_java_plugin"),
+        tuple(
+            JARS / f"{name}.jar"
+            for name in ("grpc-netty", "netty-handler", "netty-tcnative", "perfmark-api")
+        ),
+        "make",
+        ("build/generate",),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a client ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltClient:
+    """A client that can be run."""
+
+    language: Language
+
+    def command(self, *arguments: str) -> list[str]:
+        first, *rest = self.language.generate
+        program = shutil.which(first) or str(self.language.folder / first)
+        return [program, *(str(self.language.folder / path) for path in rest), *arguments]
+
+    async def run(self, *arguments: str, cwd: Path, **environment: str) -> Done:
+        process = await self.start(*arguments, cwd=cwd, environment=environment)
+        out, err = await process.communicate()
+        assert process.returncode is not None
+        return Done(process.returncode, out.decode(), err.decode())
+
+    async def start(
+        self, *arguments: str, cwd: Path, environment: Mapping[str, str]
+    ) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *self.command(*arguments),
+            cwd=cwd,
+            env=inherited() | dict(environment),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+
+def inherited() -> dict[str, str]:
+    """Our own environment, but for what would send a client elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ACESTEP_")}  # noqa: TID251
+
+
+@cache
+def built(language: Language) -> BuiltClient:
+    """The client, built once a run; skips the test where that cannot be done."""
+    if missing := language.missing():
+        pytest.skip(f"no {language.name} client: {', '.join(missing)} not installed; see clients/README.md")
+    done = subprocess.run(
+        language.build,
+        shell=True,
+        cwd=language.folder,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    return BuiltClient(language)

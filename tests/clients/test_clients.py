@@ -1,0 +1,159 @@
+"""The clients in other languages, at gateways that are secured, full, or not there.
+
+`tests/system/test_clients.py` has them make songs with the real services.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from acestep.gateway.v1 import music_service_pb2 as pb
+from acestep.gateway.v1 import music_service_pb2_grpc as rpc
+from common.errors import AceError, Kind, Violation
+from common.interceptors import CallInterceptor
+from tests.cli.test_access import TOKEN, guarded_gateway
+from tests.clients.languages import LANGUAGES, BuiltClient
+
+pytestmark = pytest.mark.timeout(400)  # the first test of each language builds its client
+
+
+async def test_certificates_and_a_token_open_the_gateway(other_client: BuiltClient, tmp_path: Path) -> None:
+    async with guarded_gateway(tmp_path) as (address, tls):
+        arguments = ("--caption", "x", "--duration", "10", "--address", address, *tls)
+        opened = await other_client.run(*arguments, cwd=tmp_path, ACESTEP_TOKEN=TOKEN)
+        refused = await other_client.run(*arguments, cwd=tmp_path, ACESTEP_TOKEN="wrong")
+        uncertified = await other_client.run(*arguments[:8], cwd=tmp_path, ACESTEP_TOKEN=TOKEN)
+
+    assert opened.code == 0, opened.err
+    assert refused.code == 1
+    assert "UNAUTHENTICATED" in refused.err
+    assert uncertified.code == 1
+    assert "UNAVAILABLE" in uncertified.err
+
+
+class Full(rpc.MusicServiceServicer):
+    """Has no room, and says all that can be said of a request."""
+
+    async def GenerateMusic(self, request: Any, context: Any) -> AsyncIterator[pb.GenerateMusicResponse]:
+        raise AceError(
+            Kind.OVERLOADED,
+            "QUEUE_FULL",
+            "8 requests wait",
+            violations=(Violation("batch.batch_size", "must be at most 1 now", "2"),),
+            retry_after_s=2.5,
+        )
+        yield
+
+
+class Endless(rpc.MusicServiceServicer):
+    """Works on a song until its caller has enough."""
+
+    def __init__(self) -> None:
+        self.working = 0
+
+    async def GenerateMusic(self, request: Any, context: Any) -> AsyncIterator[pb.GenerateMusicResponse]:
+        self.working += 1
+        try:
+            yield pb.GenerateMusicResponse(accepted=pb.Accepted())
+            while True:
+                yield pb.GenerateMusicResponse(progress=pb.Progress(phase=pb.PHASE_CODES))
+                await asyncio.sleep(0.01)
+        finally:
+            self.working -= 1
+
+    async def until_idle(self) -> None:
+        async with asyncio.timeout(10):
+            while self.working:
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def serving_music(servicer: rpc.MusicServiceServicer) -> AsyncIterator[str]:
+    """Its address."""
+    server = grpc.aio.server(interceptors=[CallInterceptor(60.0)])
+    rpc.add_MusicServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("localhost:0")
+    await server.start()
+    yield f"localhost:{port}"
+    await server.stop(None)
+
+
+async def test_a_song_is_cancelled_after_a_while_and_its_server_stops(
+    other_client: BuiltClient, tmp_path: Path
+) -> None:
+    endless = Endless()
+    async with serving_music(endless) as address:
+        done = await other_client.run(
+            "--caption", "x", "--cancel-after", "0.5", "--address", address, cwd=tmp_path
+        )
+        await endless.until_idle()
+
+    assert done.code == 130, done.err
+    assert "codes" in done.err
+    assert done.err.splitlines()[-1] == "cancelled"
+    assert not list(tmp_path.glob("*.flac"))
+
+
+async def test_a_deadline_ends_a_song_and_its_server_stops(
+    other_client: BuiltClient, tmp_path: Path
+) -> None:
+    endless = Endless()
+    async with serving_music(endless) as address:
+        done = await other_client.run(
+            "--caption", "x", "--timeout", "2", "--address", address, cwd=tmp_path
+        )
+        await endless.until_idle()
+
+    assert done.code == 1, done.err
+    assert "DEADLINE_EXCEEDED" in done.err.splitlines()[-1]
+
+
+async def test_reason_bad_fields_and_the_time_to_come_again_are_told(
+    other_client: BuiltClient, tmp_path: Path
+) -> None:
+    async with serving_music(Full()) as address:
+        done = await other_client.run("--caption", "x", cwd=tmp_path, ACESTEP_ADDRESS=address)
+
+    assert done.code == 1
+    assert done.err.splitlines()[-3:] == [
+        "RESOURCE_EXHAUSTED (QUEUE_FULL): 8 requests wait",
+        "  batch.batch_size: must be at most 1 now; received 2",
+        "  retry in 2.5 s",
+    ]
+    assert not list(tmp_path.glob("*.flac"))
+
+
+async def test_a_gateway_that_is_not_there_is_unavailable(
+    other_client: BuiltClient, tmp_path: Path
+) -> None:
+    done = await other_client.run("--caption", "x", "--address", "localhost:1", cwd=tmp_path)
+
+    assert done.code == 1
+    assert "UNAVAILABLE" in done.err
+
+
+async def test_a_certificate_that_is_not_there_is_named(other_client: BuiltClient, tmp_path: Path) -> None:
+    done = await other_client.run("--caption", "x", "--tls-ca", "no-such.pem", cwd=tmp_path)
+
+    assert done.code == 1
+    assert "no-such.pem" in done.err
+
+
+async def test_an_option_that_there_is_not_is_refused(other_client: BuiltClient, tmp_path: Path) -> None:
+    done = await other_client.run("--captoin", "x", cwd=tmp_path)
+
+    assert done.code == 2
+    assert "--caption" in done.err or "-caption" in done.err
+
+
+def test_the_lock_file_of_node_names_no_registry() -> None:
+    """npm then asks the one that its user has set."""
+    lock = (LANGUAGES[0].folder / "package-lock.json").read_text()
+
+    assert '"integrity"' in lock
+    assert '"resolved"' not in lock
