@@ -71,6 +71,7 @@ def service(folder: Path, device: str, port: int) -> Iterator[str]:
         "ADDRESS": address,
         "METRICS_PORT": "0",
         "DEVICE": device,
+        "KV_CACHE_GIB": "4" if device == "cuda" else "1",
         "LOG_FORMAT": "text",
     }
     command = ["env", *(f"ACESTEP_LM_{name}={value}" for name, value in settings.items())]
