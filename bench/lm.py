@@ -70,7 +70,9 @@ class Candidate:
         self._result = checkpoint.parent / f"{kind}.json"
         self._ready = checkpoint.parent / f"{kind}.ready"
         own = OWN_ENVIRONMENT.get(kind, ("VLLM_USE_V2_MODEL_RUNNER=0",))
-        command = ["env", *ENVIRONMENT, *own, sys.executable, "-m", "bench.lm_engine"]
+        # Two that compile the same network must not find each other's half-written files.
+        cache = f"VLLM_CACHE_ROOT={checkpoint.parent / kind}"
+        command = ["env", *ENVIRONMENT, *own, cache, sys.executable, "-m", "bench.lm_engine"]
         command += ["--kind", kind, "--device", device, "--checkpoint", str(checkpoint)]
         command += ["--result", str(self._result), "--ready", str(self._ready), "--pairs", *map(str, PAIRS)]
         command += ["--steps", str(STEPS[device]), "--repeats", str(REPEATS[device])]
