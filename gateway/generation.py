@@ -24,7 +24,7 @@ from gateway.jobs import in_our_words, render_job
 from gateway.merge import merged
 from gateway.pool import Lost, Waiting
 from gateway.progress import Fraction
-from gateway.request import Order
+from gateway.request import LM_DEFAULTS, Order
 from gateway.settings import Settings
 from gateway.shelf import Unread
 from gateway.song import FinishedSong, SongEvent, SongMaker, queued, retried
@@ -135,12 +135,28 @@ async def diffusion_violations(
     workshop: Workshop, request: pb.GenerateMusicRequest, deadline: Deadline
 ) -> tuple[Violation, ...]:
     """What the diffusion finds wrong with a request that is refused anyway; nothing if it is not there."""
-    job = dit_pb.RenderJob(model=request.model, diffusion=request.diffusion)
     try:
-        await _validated(workshop, job, deadline)
+        await _validated(workshop, _rest_of_job(request), deadline)
     except AceError as error:
         return error.violations
     return ()
+
+
+def _rest_of_job(request: pb.GenerateMusicRequest) -> dit_pb.RenderJob:
+    """What of a request nobody but the diffusion judges."""
+    job = dit_pb.RenderJob(model=request.model, diffusion=request.diffusion)
+    if request.task not in music_pb2.Task.values():  # without it nothing else can be judged
+        return job
+    job.task = request.task
+    job.tracks.extend(request.tracks)
+    job.has_source_audio = request.HasField("source_audio_id")
+    job.cover.CopyFrom(request.cover)
+    job.repaint.CopyFrom(request.repaint)
+    thinks = request.lm.thinking if request.lm.HasField("thinking") else LM_DEFAULTS.thinking
+    to_music = request.task in (music_pb2.TASK_UNSPECIFIED, music_pb2.TASK_TEXT2MUSIC)
+    if request.audio_codes or (thinks and to_music):
+        job.audio_codes.append(0)
+    return job
 
 
 async def _validated(

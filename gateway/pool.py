@@ -74,12 +74,14 @@ class Pool(Generic[Stub, Info]):
         connect: Callable[[str], grpc.aio.Channel],
         info_timeout_s: float,
         resolve: Resolve = resolved,
+        resolve_every_s: float = RESOLVE_EVERY_S,
     ) -> None:
         self._kind = kind
         self._addresses = addresses
         self._connect = connect
         self._info_timeout_s = info_timeout_s
         self._resolve = resolve
+        self._resolve_every_s = resolve_every_s
         self._replicas: dict[str, Replica[Stub]] = {}
         self._info: Info | None = None
         self.gate = Gate(kind.name, lambda: sum(replica.room for replica in self._admitted()))
@@ -237,7 +239,7 @@ class Pool(Generic[Stub, Info]):
             else:
                 if not any(address.startswith(DNS) for address in self._addresses):
                     return
-            await asyncio.sleep(RESOLVE_EVERY_S)
+            await asyncio.sleep(self._resolve_every_s)
 
     def _reconcile(self, addresses: Sequence[str]) -> None:
         for address in addresses:

@@ -8,7 +8,7 @@ import grpc
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.gateway.v1 import music_service_pb2_grpc as rpc
 from common.errors import AceError, Kind, invalid, invalid_fields
-from common.fields import FieldChecker
+from common.fields import MAX_VIOLATIONS, FieldChecker
 from common.interceptors import Context
 from common.music import MAX_CODES
 from common.telemetry import REQUEST_ID, new_request_id
@@ -124,8 +124,11 @@ class MusicServicer(rpc.MusicServiceServicer):
         except AceError as error:
             if error.kind is not Kind.INVALID:
                 raise
+            found = list(error.violations)
+            named = {violation.field for violation in found}
             others = await generation.diffusion_violations(self._workshop, message, deadline)
-            raise invalid_fields((*error.violations, *others), error.reason) from None
+            found += [violation for violation in others if violation.field not in named]
+            raise invalid_fields(tuple(found[:MAX_VIOLATIONS]), error.reason) from None
 
     def _check_against(self, info: Info, order: request.Order) -> None:
         """Check what depends on the loaded models, and name the language model. Raises `AceError`."""

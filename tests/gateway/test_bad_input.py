@@ -1,6 +1,7 @@
 """Every bad field is refused with its name, rule and value, and the next request works."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -9,8 +10,11 @@ import pytest
 from acestep.errors import ServiceError
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
+from tests.dit.fakes import FakeEngine
 from tests.gateway.conftest import World
 from tests.gateway.test_generate import song_request, songs_of
+from tests.gateway.whole import GRAMMAR, whole
+from tests.lm.fakes import FakeEngine as FakeLmEngine
 
 NAN = math.nan
 Diffusion, Lm, Sampling = music_pb2.DiffusionParams, pb.LmParams, music_pb2.LmSampling
@@ -80,6 +84,41 @@ async def test_bad_fields_of_gateway_and_diffusion_are_told_together(world: Worl
         "bpm",
         "diffusion.inference_steps",
     ]
+
+
+async def test_all_that_the_diffusion_finds_is_told_with_what_the_gateway_finds(tmp_path: Path) -> None:
+    request = pb.GenerateMusicRequest(
+        task=music_pb2.TASK_REPAINT,
+        caption="x" * 513,
+        tracks=[music_pb2.TRACK_DRUMS],
+        cover=music_pb2.CoverParams(audio_cover_strength=2.0),
+        repaint=music_pb2.RepaintParams(mode=99),  # type: ignore[arg-type]
+        diffusion=Diffusion(infer_method=99, sampler_mode=99),  # type: ignore[arg-type]
+    )
+
+    async with whole(tmp_path, FakeLmEngine(grammar=GRAMMAR), FakeEngine()) as client:
+        with pytest.raises(ServiceError) as caught:
+            await client.generate(request)
+
+    assert {violation.field for violation in caught.value.violations} == {
+        "caption",
+        "source_audio_id",
+        "tracks",
+        "cover.audio_cover_strength",
+        "repaint.mode",
+        "diffusion.infer_method",
+        "diffusion.sampler_mode",
+    }
+
+
+async def test_what_gateway_and_diffusion_both_find_is_told_once(tmp_path: Path) -> None:
+    request = song_request(bpm=10, source_audio_id="0" * 32)
+
+    async with whole(tmp_path, FakeLmEngine(grammar=GRAMMAR), FakeEngine()) as client:
+        with pytest.raises(ServiceError) as caught:
+            await client.generate(request)
+
+    assert sorted(item.field for item in caught.value.violations) == ["bpm", "source_audio_id"]
 
 
 async def test_neither_caption_nor_lyrics_is_refused(world: World) -> None:

@@ -18,7 +18,8 @@ from acestep.gateway.v1 import music_service_pb2_grpc as rpc
 from acestep.music.v1 import music_pb2
 from acestep.songs import SongCollector, SongFile
 from common.errors import AceError, Kind, invalid
-from tests.gateway.conftest import World
+from tests.gateway.conftest import World, opened_world
+from tests.gateway.fakes import FakeLm
 
 
 def song_request(*, seeds: tuple[int, ...] = (1,), **fields: Any) -> pb.GenerateMusicRequest:
@@ -122,6 +123,39 @@ async def test_each_song_of_a_batch_has_its_own_seeds_and_the_plan_is_made_once(
     assert (first.song.seeds.lm_seed, first.song.seeds.dit_seed) == (5, 9)
     assert (second.song.seeds.lm_seed, second.song.seeds.dit_seed) == (6, 6)
     assert first.data != second.data
+
+
+class HoldingLm(FakeLm):
+    """Never comes to an end with the codes of one seed, until it may."""
+
+    def __init__(self, held_seed: int) -> None:
+        super().__init__()
+        self.held_seed = held_seed
+        self.may_go_on = asyncio.Event()
+
+    async def _work(self, request: Any, context: Any) -> None:
+        await super()._work(request, context)
+        if request.sampling.seed == self.held_seed:
+            await self.may_go_on.wait()
+
+
+async def test_a_song_of_a_batch_is_made_as_soon_as_its_own_codes_are_written(tmp_path: Path) -> None:
+    lm, collector = HoldingLm(held_seed=2), SongCollector()
+    request = song_request(seeds=(1, 2, 3), bpm=100, keyscale="C major", timesignature="4")
+
+    async with opened_world(tmp_path, lm=lm) as world:
+        events = world.client.generate(request)
+        async for event in events:
+            collector.add(event)
+            if len(collector.files) == 2:
+                break
+        finished_early = {file.song.song_index for file in collector.files}
+        lm.may_go_on.set()
+        async for event in events:
+            collector.add(event)
+
+    assert finished_early == {0, 2}
+    assert len(collector.files) == 3
 
 
 async def test_files_of_a_batch_do_not_interleave(world: World) -> None:

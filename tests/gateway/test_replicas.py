@@ -1,7 +1,7 @@
 """Several replicas of each stage: work is spread, and a replica that is lost costs time, not songs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,10 +19,11 @@ from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from common.server import Server
 from gateway.addresses import resolved
 from gateway.metrics import REPLICA_ADMITTED
+from gateway.pool import Pool
 from gateway.settings import Settings
 from gateway.stages import DIT, LM
 from gateway.uploads import Uploads
-from tests.gateway.conftest import gateway_over, serving_stage
+from tests.gateway.conftest import connect_stage, gateway_over, serving_stage
 from tests.gateway.fakes import FakeDit, FakeLm
 from tests.gateway.test_generate import events_of, song_request, songs_of
 
@@ -178,6 +179,25 @@ async def test_a_replica_with_other_models_is_not_used_until_it_is_the_only_one(
 
 async def test_a_name_stands_for_all_its_addresses() -> None:
     assert await resolved(["a:1", "dns:///localhost:7"]) == ["a:1", "127.0.0.1:7"]
+
+
+async def test_replicas_come_and_go_as_their_name_is_looked_up() -> None:
+    dits = [await start(FakeDit()) for _ in range(2)]
+    ports = [item.server.port for item in dits]
+    known = [f"localhost:{port}" for port in ports]
+
+    async def resolve(addresses: Sequence[str]) -> list[str]:
+        assert addresses == ("dns:///dit:50052",)
+        return list(known)
+
+    async with Pool(DIT, ("dns:///dit:50052",), connect_stage, 5.0, resolve, resolve_every_s=0.05):
+        await until(lambda: replicas_admitted(ports) == 2)
+        gone = known.pop()
+        await until(lambda: replicas_admitted(ports) == 1)
+        known.append(gone)
+        await until(lambda: replicas_admitted(ports) == 2)
+    for item in dits:
+        await item.die()
 
 
 def test_a_name_without_its_port_is_refused_by_the_settings() -> None:
