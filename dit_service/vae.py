@@ -114,7 +114,7 @@ class Vae:
         """`tiles`. On a CPU, memory that earlier ones have freed is given back now and then.
 
         The C library keeps it for the next tile, but splits it as it goes, so that it takes more and more.
-        Not before every tile: fresh pages cost a third of its time.
+        Not before every tile: fresh pages take time, and a short song does without.
         """
         for place, tile in enumerate(tiles):
             if self._device.type == "cpu" and place % TILES_BETWEEN == TILES_BETWEEN - 1:
