@@ -62,9 +62,12 @@ class LiveGeneration:
             disable=not console.is_terminal,
         )
         self._tasks: dict[int | None, TaskID] = {}
+        self._asking: TaskID | None = None
+        """Shown until the server says anything: it may be asked several times, with pauses."""
         self._phases: dict[int | None, str] = {}
 
     def __enter__(self) -> Self:
+        self._asking = self._bars.add_task("request", total=None, phase="asking", steps="", left="")
         self._bars.start()
         return self
 
@@ -74,6 +77,9 @@ class LiveGeneration:
         self._bars.stop()
 
     def show(self, event: pb.GenerateMusicResponse) -> None:
+        if self._asking is not None:
+            self._bars.remove_task(self._asking)
+            self._asking = None
         kind = event.WhichOneof("event")
         if kind == "accepted":
             for warning in event.accepted.warnings:

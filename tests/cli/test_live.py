@@ -71,3 +71,15 @@ def test_a_terminal_shows_phase_steps_and_time(
         live.show(event)
 
     assert all(word in screen.getvalue() for word in words)
+
+
+def test_a_terminal_shows_that_nothing_was_answered_yet() -> None:
+    asked, answered = io.StringIO(), io.StringIO()
+
+    with LiveGeneration(Console(file=asked, force_terminal=True, width=120)):
+        pass
+    with LiveGeneration(Console(file=answered, force_terminal=True, width=120)) as live:
+        live.show(WAITING)
+
+    assert "request" in asked.getvalue()
+    assert answered.getvalue().rpartition("request")[2].count("song 1")
