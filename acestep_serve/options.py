@@ -117,6 +117,11 @@ def enum_value(enum: Any, prefix: str) -> Callable[[str], int]:
     return parse
 
 
+def listed(parse: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    """Read `a,b,c`, each by `parse`."""
+    return lambda text: [parse(part.strip()) for part in text.split(",") if part.strip()]
+
+
 def parse_codes(text: str) -> list[int]:
     """Codes as `<|audio_code_12|><|audio_code_7|>` or as `12,7`."""
     numbers = text.replace("<|audio_code_", " ").replace("|>", " ").replace(",", " ").split()

@@ -10,7 +10,22 @@ import typer
 
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
-from acestep_serve.options import Option, enum_value, fill, flags_by_field, numbers, parse_codes
+from acestep_serve.options import Option, enum_value, fill, flags_by_field, listed, numbers, parse_codes
+
+
+def parse_region(text: str) -> music_pb2.Region:
+    """Read `5:10`, or `5:` for what goes on to the end."""
+    start, colon, end = text.partition(":")
+    try:
+        region = music_pb2.Region(start_seconds=float(start))
+        if end.strip():
+            region.end_seconds = float(end)
+    except ValueError:
+        colon = ""
+    if not colon:
+        raise ValueError(f"{text!r} is no region, as 5:10 or 32.5:")
+    return region
+
 
 SONG_OPTIONS = (
     Option("caption", str, "caption", "What the music is like."),
@@ -23,10 +38,18 @@ SONG_OPTIONS = (
     Option("duration", float, "duration_seconds", "Length in seconds, 10 to 600."),
     Option("task_type", str, "task", "text2music, cover, repaint, lego, extract or complete.",
                enum_value(music_pb2.Task, "TASK")),
+    Option("tracks", str, "tracks", "Of lego and extract one, of complete several, as drums,bass.",
+           listed(enum_value(music_pb2.Track, "TRACK"))),
     Option("instruction", str, "instruction", "Overrides the task's instruction to the model."),
     Option("audio_codes", str, "audio_codes", "Codes to follow instead of planned ones.", parse_codes),
     Option("repainting_start", float, "", "Where a repaint starts, in seconds."),
     Option("repainting_end", float, "", "Where a repaint ends; absent: at the end."),
+    Option("regions", str, "repaint.regions", "Several regions to repaint, in seconds, as 5:10,32.5:",
+           listed(parse_region)),
+    Option("repaint_mode", str, "repaint.mode", "conservative, balanced or aggressive.",
+           enum_value(music_pb2.RepaintMode, "REPAINT_MODE")),
+    Option("repaint_strength", float, "repaint.strength",
+           "How freely a balanced repaint changes what is around it, 0 to 1."),
     Option("audio_cover_strength", float, "cover.audio_cover_strength", "How long a source leads, 0 to 1."),
     Option("cover_noise_strength", float, "cover.cover_noise_strength",
            "How near to its source a cover begins, 0 to 1."),
@@ -54,6 +77,9 @@ SONG_OPTIONS = (
     Option("retake_variance", float, "diffusion.retake_variance", "How far it turns, 0 to 1."),
     Option("seed", int, "batch.seeds", "Seed of the first song.", lambda seed: [seed]),
     Option("seeds", str, "batch.seeds", "Seeds by song, as 1,2,3.", numbers(int)),
+    Option("lm_seeds", str, "batch.lm_seeds", "Seeds by song, of the language model alone.", numbers(int)),
+    Option("dit_seeds", str, "batch.dit_seeds", "Seeds by song, of the diffusion alone.", numbers(int)),
+    Option("plan_seed", int, "batch.plan_seed", "Seed of the plan."),
     Option("use_random_seed", bool, "batch.use_random_seed", "Ignore the seeds given."),
     Option("batch_size", int, "batch.batch_size", "Number of songs, 1 to 8."),
     Option("thinking", bool, "lm.thinking", "Let the language model write audio codes."),
@@ -75,6 +101,7 @@ SONG_OPTIONS = (
     Option("lm_batch_chunk_size", int, "lm.batch_chunk_size", "Songs in the language model at a time."),
     Option("audio_format", str, "output.audio_format", "flac, wav, mp3 or wav32.",
                enum_value(music_pb2.AudioFormat, "AUDIO_FORMAT")),
+    Option("mp3_bits_per_second", int, "output.mp3_bits_per_second", "Bit rate of an MP3, as 192000."),
     Option("enable_normalization", bool, "output.enable_normalization", "Scale the peak to normalization-db."),
     Option("normalization_db", float, "output.normalization_db", "Peak of a song, -60 to 0 dBFS."),
     Option("fade_in_duration", float, "output.fade_in_seconds", "Fade in over so many seconds, 0 to 60."),
@@ -87,17 +114,20 @@ SONG_OPTIONS = (
 FLAGS_OF_COMMAND = {
     "reference_audio_id": "--reference-audio",
     "source_audio_id": "--src-audio",
-    "repaint.regions": "--repainting-start",
-    "repaint.regions.start_seconds": "--repainting-start",
-    "repaint.regions.end_seconds": "--repainting-end",
     "output.stream_audio": "--stream-to",
 }
 """Options that the command reads itself, by the field that they lead to."""
+REGION_FLAGS = {
+    "repaint.regions.start_seconds": "--repainting-start",
+    "repaint.regions.end_seconds": "--repainting-end",
+}
 
 
 def song_flags(given: Mapping[str, Any]) -> dict[str, str]:
     """The option that sets each field of a request."""
-    return FLAGS_OF_COMMAND | flags_by_field(SONG_OPTIONS, given)
+    flags = FLAGS_OF_COMMAND | flags_by_field(SONG_OPTIONS, given)
+    regions = dict.fromkeys(REGION_FLAGS, flags["repaint.regions"]) if given["regions"] else REGION_FLAGS
+    return flags | regions
 
 
 def song_request(given: Mapping[str, Any]) -> pb.GenerateMusicRequest:
@@ -107,6 +137,8 @@ def song_request(given: Mapping[str, Any]) -> pb.GenerateMusicRequest:
     request = pb.GenerateMusicRequest()
     fill(request, SONG_OPTIONS, given)
     start, end = given["repainting_start"], given["repainting_end"]
+    if given["regions"] and (start, end) != (None, None):
+        raise typer.BadParameter("give --regions, or --repainting-start and --repainting-end, not both")
     if start is not None or end is not None:
         region = request.repaint.regions.add(start_seconds=start or 0.0)
         if end is not None and end != -1:  # upstream writes -1 for the end of the file

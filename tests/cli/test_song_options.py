@@ -1,12 +1,15 @@
 """Every parameter of the upstream API is an option under its own name, and sets its field."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 import typer
 
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from acestep_serve.options import parse_codes
-from acestep_serve.song_options import SONG_OPTIONS, song_request
+from acestep_serve.song_options import SONG_OPTIONS, song_flags, song_request
 
 GENERATION_PARAMS = """
     task_type instruction audio_codes caption lyrics instrumental vocal_language bpm keyscale
@@ -80,10 +83,48 @@ def test_a_repaint_to_the_end_of_the_file_has_no_end() -> None:
     assert list(request.repaint.regions) == [music_pb2.Region(start_seconds=2.5)]
 
 
+def test_several_regions_and_tracks_are_lists() -> None:
+    request = song_request(
+        given(regions="-1.5:3, 10:", tracks="drums,backing_vocals", repaint_mode="balanced")
+    )
+
+    assert list(request.repaint.regions) == [
+        music_pb2.Region(start_seconds=-1.5, end_seconds=3.0),
+        music_pb2.Region(start_seconds=10.0),
+    ]
+    assert list(request.tracks) == [music_pb2.TRACK_DRUMS, music_pb2.TRACK_BACKING_VOCALS]
+    assert request.repaint.mode == music_pb2.REPAINT_MODE_BALANCED
+
+
+NOT_ASKED_FOR = {"request_id", "lm.sampling.seed", "output.return_latents"}
+"""The id of a request is the client's own, a seed of sampling is refused, and no file holds latents."""
+
+
+def fields_of(message: Any, path: str = "") -> Iterator[str]:
+    """Every field of a request that holds a value of its own."""
+    for field in message.DESCRIPTOR.fields:
+        name = f"{path}{field.name}"
+        nested = field.message_type
+        if nested is not None and nested.name != "Region":
+            yield from fields_of(nested._concrete_class, f"{name}.")
+        else:
+            yield name
+
+
+def test_every_field_of_a_request_has_an_option() -> None:
+    flags = song_flags(given())
+
+    assert {name for name in fields_of(pb.GenerateMusicRequest) if name not in flags} == NOT_ASKED_FOR
+
+
 @pytest.mark.parametrize(
     "values",
     [
         {"task_type": "remix"},
+        {"regions": "5"},
+        {"regions": "a:b"},
+        {"regions": "1:2", "repainting_end": 2.0},
+        {"tracks": "drums,kazoo"},
         {"timesteps": "1,two"},
         {"audio_codes": "<|audio_code_x|>"},
         {"bpm": 2**40},
