@@ -35,6 +35,7 @@ STYLES = {Result.PASSED: "green", Result.FAILED: "red", Result.SKIPPED: "yellow"
 @dataclass(frozen=True, slots=True)
 class Report:
     address: str
+    server_version: str
     seconds: float
     outcomes: Sequence[Outcome]
 
@@ -44,7 +45,7 @@ class Report:
 
     def summary(self) -> str:
         counted = ", ".join(f"{count} {result}" for result, count in self.counts().items())
-        return f"{counted} in {self.seconds:.1f} s at {self.address}"
+        return f"{counted} in {self.seconds:.1f} s at {self.address}, server {self.server_version}"
 
     def as_dict(self) -> dict[str, Any]:
         cases = [
@@ -57,7 +58,13 @@ class Report:
             }
             for outcome in self.outcomes
         ]
-        return {"address": self.address, "seconds": round(self.seconds, 3), **self.counts(), "cases": cases}
+        return {
+            "address": self.address,
+            "server_version": self.server_version,
+            "seconds": round(self.seconds, 3),
+            **self.counts(),
+            "cases": cases,
+        }
 
 
 def conformance(
@@ -105,7 +112,7 @@ def _replayed(address: str, timeout_s: float, cases: Sequence[Case], console: Co
         for outcome in deployment.replay(cases):
             outcomes.append(outcome)
             _show(outcome, console)
-    return Report(address, time.monotonic() - began, outcomes)
+    return Report(address, deployment.server_version, time.monotonic() - began, outcomes)
 
 
 def _show(outcome: Outcome, console: Console) -> None:

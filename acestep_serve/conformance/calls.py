@@ -42,7 +42,7 @@ def made(
         if method.server_streaming:
             _write_events(document, call, step.cancel_at)
         else:
-            document["response"] = _as_json(call)
+            document["response"] = as_json(call)
     except grpc.RpcError as error:
         document["code"] = error.code().name
         document["error"] = _error(error)
@@ -82,7 +82,7 @@ def _write_events(document: dict[str, Any], call: Any, cancel_at: Any) -> None:
             event.data = b""
         elif name == "live_audio":
             event.chunk.samples = b""
-        written = _as_json(event)
+        written = as_json(event)
         document.setdefault(name, []).append(written)
         if order[-1:] != [name]:
             order.append(name)
@@ -110,7 +110,7 @@ def _has(event: Any, wanted: Any) -> bool:
     return bool(event == wanted)
 
 
-def _as_json(message: Message) -> dict[str, Any]:
+def as_json(message: Message) -> dict[str, Any]:
     return dict(json_format.MessageToDict(message, preserving_proto_field_name=True))
 
 

@@ -11,11 +11,10 @@ import grpc
 
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.gateway.v1 import music_service_pb2_grpc as rpc
-from acestep_serve.conformance.calls import made
+from acestep_serve.conformance.calls import as_json, made
 from acestep_serve.conformance.case_files import Case, Step, filled
 from acestep_serve.conformance.conditions import BrokenCase, complaints
 
-CAPABILITIES = Step("GetCapabilities", {})
 PAUSE_S = 0.2
 """Between the tries of a step that has time."""
 
@@ -45,9 +44,11 @@ class Deployment:
         self._channel = channel
         self._metadata = {"authorization": f"Bearer {token}"} if token else {}
         self._timeout_s = timeout_s
-        asked = rpc.MusicServiceStub(channel).GetCapabilities
-        asked(pb.GetCapabilitiesRequest(), timeout=timeout_s, metadata=tuple(self._metadata.items()))
-        self._known = {"token": bool(token), "capabilities": self._call(CAPABILITIES)["response"]}
+        ask = rpc.MusicServiceStub(channel).GetCapabilities
+        metadata = tuple(self._metadata.items())
+        offered = ask(pb.GetCapabilitiesRequest(), timeout=timeout_s, metadata=metadata)
+        self.server_version: str = offered.server_version
+        self._known = {"token": bool(token), "capabilities": as_json(offered)}
 
     def replay(self, cases: Iterable[Case]) -> Iterator[Outcome]:
         for case in cases:

@@ -11,10 +11,10 @@ namespace {
 
 const char* CodeName(grpc::StatusCode code) {
   constexpr const char* kNames[] = {
-      "OK",           "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
-      "NOT_FOUND",    "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
-      "ABORTED",      "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
-      "DATA_LOSS",    "UNAUTHENTICATED"};
+      "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+      "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+      "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+      "DATA_LOSS", "UNAUTHENTICATED"};
   return code >= 0 && code <= grpc::UNAUTHENTICATED ? kNames[code] : "UNKNOWN";
 }
 
@@ -32,9 +32,12 @@ std::string Describe(const grpc::Status& status) {
     if (detail.UnpackTo(&info)) {
       reason = " (" + info.reason() + ")";
     } else if (detail.UnpackTo(&bad)) {
-      for (const auto& item : bad.field_violations()) more << "\n  " << item.field() << ": " << item.description();
+      for (const auto& item : bad.field_violations()) {
+        more << "\n  " << item.field() << ": " << item.description();
+      }
     } else if (detail.UnpackTo(&retry)) {
-      const auto milliseconds = google::protobuf::util::TimeUtil::DurationToMilliseconds(retry.retry_delay());
+      const auto milliseconds =
+          google::protobuf::util::TimeUtil::DurationToMilliseconds(retry.retry_delay());
       more << "\n  retry in " << milliseconds / 1000.0 << " s";
     }
   }

@@ -2,8 +2,8 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <chrono>
 #include <cctype>
+#include <chrono>
 #include <cmath>
 #include <iomanip>
 #include <iostream>
@@ -43,15 +43,17 @@ pb::GenerateMusicRequest Request(const Options& options) {
 }
 
 // Prints a line whenever the phase or the percentage changes.
-class Shower {
+class ProgressPrinter {
  public:
-  void Show(const pb::Progress& progress) {
+  void Print(const pb::Progress& progress) {
     std::ostringstream head;
     head << std::setw(3) << std::lround(progress.fraction() * 100) << " %  " << PhaseName(progress.phase());
     if (head.str() == last_) return;
     last_ = head.str();
     std::cerr << last_;
-    if (progress.has_total_step_count()) std::cerr << " " << progress.step_count() << "/" << progress.total_step_count();
+    if (progress.has_total_step_count()) {
+      std::cerr << " " << progress.step_count() << "/" << progress.total_step_count();
+    }
     std::cerr << std::endl;
   }
 
@@ -70,15 +72,17 @@ grpc::Status Generate(const Options& options, grpc::ClientContext& call, Cancell
   const auto stream = stub->GenerateMusic(&call, Request(options));
   pb::GenerateMusicResponse response;
   SongFile file;
-  Shower shower;
+  ProgressPrinter printer;
   while (stream->Read(&response)) {
-    if (response.has_accepted() && options.cancel_after_seconds) canceller.CancelIn(*options.cancel_after_seconds);
-    if (response.has_progress()) shower.Show(response.progress());
+    if (response.has_accepted() && options.cancel_after_seconds) {
+      canceller.CancelIn(*options.cancel_after_seconds);
+    }
+    if (response.has_progress()) printer.Print(response.progress());
     const pb::Song* song = file.Add(response);
     if (song == nullptr) continue;
     file.Write(options.output);
-    std::cout << options.output << ": " << song->actual_duration_seconds() << " s, seed " << song->seeds().dit_seed()
-              << std::endl;
+    std::cout << options.output << ": " << song->actual_duration_seconds() << " s, seed "
+              << song->seeds().dit_seed() << std::endl;
   }
   return stream->Finish();
 }

@@ -45,7 +45,20 @@ std::string ReadFile(const std::string& path) {
 }  // namespace
 
 Options ParseOptions(int argc, char** argv) {
-  enum { kCaption = 1, kLyrics, kDuration, kSeed, kOutput, kCancelAfter, kTimeout, kAddress, kTls, kCa, kCertificate, kKey };
+  enum {
+    kCaption = 1,
+    kLyrics,
+    kDuration,
+    kSeed,
+    kOutput,
+    kCancelAfter,
+    kTimeout,
+    kAddress,
+    kTls,
+    kCa,
+    kCertificate,
+    kKey
+  };
   const option known[] = {
       {"caption", required_argument, nullptr, kCaption},
       {"lyrics", required_argument, nullptr, kLyrics},
@@ -95,7 +108,8 @@ std::shared_ptr<grpc::Channel> Connect(const Options& options) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   auto credentials = grpc::InsecureChannelCredentials();
-  if (options.tls || !options.ca_file.empty() || !options.certificate_file.empty() || !options.key_file.empty()) {
+  if (options.tls || !options.ca_file.empty() || !options.certificate_file.empty() ||
+      !options.key_file.empty()) {
     credentials = grpc::SslCredentials(
         {ReadFile(options.ca_file), ReadFile(options.key_file), ReadFile(options.certificate_file)});
   }

@@ -21,7 +21,9 @@ std::string Sha256Hex(const std::string& bytes) {
 
 }  // namespace
 
-const acestep::gateway::v1::Song* SongFile::Add(const acestep::gateway::v1::GenerateMusicResponse& response) {
+const acestep::gateway::v1::Song* SongFile::Add(
+    const acestep::gateway::v1::GenerateMusicResponse& response) {
+  if (response.has_audio_start()) bytes_.clear();
   if (response.has_audio()) bytes_ += response.audio().data();
   if (!response.has_song()) return nullptr;
   const auto& song = response.song();

@@ -73,7 +73,7 @@ func generate(ctx context.Context, stop func(), o options) error {
 		return err
 	}
 	var file songFile
-	show := newShower()
+	printProgress := newProgressPrinter()
 	for {
 		response, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -86,7 +86,7 @@ func generate(ctx context.Context, stop func(), o options) error {
 			time.AfterFunc(seconds(o.cancelAfter), stop)
 		}
 		if progress := response.GetProgress(); progress != nil {
-			show(progress)
+			printProgress(progress)
 		}
 		song, err := file.add(response)
 		if err != nil {

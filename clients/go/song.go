@@ -19,6 +19,9 @@ type songFile struct {
 
 // add returns the song when the event completes it, and an error if it failed or arrived damaged.
 func (f *songFile) add(response *gatewayv1.GenerateMusicResponse) (*gatewayv1.Song, error) {
+	if response.GetAudioStart() != nil {
+		f.bytes = nil
+	}
 	if chunk := response.GetAudio(); chunk != nil {
 		f.bytes = append(f.bytes, chunk.Data...)
 	}
@@ -36,8 +39,8 @@ func (f *songFile) add(response *gatewayv1.GenerateMusicResponse) (*gatewayv1.So
 	return song, nil
 }
 
-// newShower returns a function that prints a line whenever the phase or the percentage changes.
-func newShower() func(*gatewayv1.Progress) {
+// newProgressPrinter returns a function that prints a line whenever the phase or the percentage changes.
+func newProgressPrinter() func(*gatewayv1.Progress) {
 	last := ""
 	return func(p *gatewayv1.Progress) {
 		phase := strings.ToLower(strings.TrimPrefix(p.Phase.String(), "PHASE_"))

@@ -4,7 +4,8 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from asyncio.subprocess import Process
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,9 @@ class Language:
     build: str
     """Shell command in its folder."""
     generate: tuple[str, ...]
-    """The command that makes a song; paths are relative to its folder."""
+    """Makes a song: what runs the program, if anything does, and its path in the folder."""
+    conformance: tuple[str, ...] = ()
+    """Replays the conformance cases, in a language that has that."""
 
     @property
     def folder(self) -> Path:
@@ -37,14 +40,16 @@ class Language:
         return programs + [str(path) for path in self.files if not path.exists()]
 
 
+NODE = Language(
+    "node",
+    ("node", "npm"),
+    (),
+    "npm ci --no-audit --no-fund --loglevel=error && npm run build",
+    ("node", "dist/src/generate.js"),
+    ("node", "dist/src/conformance.js"),
+)
 LANGUAGES = (
-    Language(
-        "node",
-        ("node", "npm"),
-        (),
-        "npm ci --no-audit --no-fund --loglevel=error && npm run build",
-        ("node", "dist/src/generate.js"),
-    ),
+    NODE,
     Language(
         "go",
         ("make", "go", "protoc-gen-go", "protoc-gen-go-grpc"),
@@ -87,27 +92,37 @@ class BuiltClient:
 
     language: Language
 
-    def command(self, *arguments: str) -> list[str]:
-        first, *rest = self.language.generate
-        program = shutil.which(first) or str(self.language.folder / first)
-        return [program, *(str(self.language.folder / path) for path in rest), *arguments]
-
     async def run(self, *arguments: str, cwd: Path, **environment: str) -> Done:
-        process = await self.start(*arguments, cwd=cwd, environment=environment)
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        return Done(process.returncode, out.decode(), err.decode())
+        """Make a song in `cwd`."""
+        return await ended(await self.start(*arguments, cwd=cwd, **environment))
 
-    async def start(
-        self, *arguments: str, cwd: Path, environment: Mapping[str, str]
-    ) -> asyncio.subprocess.Process:
+    async def start(self, *arguments: str, cwd: Path, **environment: str) -> Process:
+        return await self._start(self.language.generate, arguments, cwd, environment)
+
+    async def replay(self, *arguments: str, **environment: str) -> Done:
+        """Replay the conformance cases."""
+        folder = self.language.folder
+        return await ended(await self._start(self.language.conformance, arguments, folder, environment))
+
+    async def _start(
+        self, program: Sequence[str], arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]
+    ) -> Process:
+        *runs_it, path = program
         return await asyncio.create_subprocess_exec(
-            *self.command(*arguments),
+            *runs_it,
+            str(self.language.folder / path),
+            *arguments,
             cwd=cwd,
             env=inherited() | dict(environment),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
+
+
+async def ended(process: Process) -> Done:
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return Done(process.returncode, out.decode(), err.decode())
 
 
 def inherited() -> dict[str, str]:

@@ -6,6 +6,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from acestep.gateway.v1 import music_service_pb2_grpc as rpc
 from common.errors import AceError, Kind, Violation
 from common.interceptors import CallInterceptor
 from tests.cli.test_access import TOKEN, guarded_gateway
-from tests.clients.languages import LANGUAGES, BuiltClient
+from tests.clients.languages import NODE, BuiltClient
 
 pytestmark = pytest.mark.timeout(400)  # the first test of each language builds its client
 
@@ -113,6 +114,37 @@ async def test_a_deadline_ends_a_song_and_its_server_stops(
     assert "DEADLINE_EXCEEDED" in done.err.splitlines()[-1]
 
 
+class Sending(rpc.MusicServiceServicer):
+    """Sends a file, and what is said to be known of it."""
+
+    def __init__(self, data: bytes, song: pb.Song) -> None:
+        self._data, self._song = data, song
+
+    async def GenerateMusic(self, request: Any, context: Any) -> AsyncIterator[pb.GenerateMusicResponse]:
+        yield pb.GenerateMusicResponse(audio_start=pb.AudioStart(byte_count=len(self._data)))
+        yield pb.GenerateMusicResponse(audio=pb.AudioChunk(data=self._data))
+        yield pb.GenerateMusicResponse(song=self._song)
+
+
+@pytest.mark.parametrize(
+    ("song", "told"),
+    [
+        (pb.Song(audio_sha256=sha256(b"another file").hexdigest()), "the song arrived damaged"),
+        (pb.Song(error=pb.SongError(message="8 requests wait")), "8 requests wait"),
+    ],
+    ids=["damaged", "failed"],
+)
+async def test_a_song_that_is_none_is_not_written(
+    other_client: BuiltClient, tmp_path: Path, song: pb.Song, told: str
+) -> None:
+    async with serving_music(Sending(b"a file", song)) as address:
+        done = await other_client.run("--caption", "x", "--address", address, cwd=tmp_path)
+
+    assert done.code == 1, done.err
+    assert told in done.err
+    assert not list(tmp_path.glob("*.flac"))
+
+
 async def test_reason_bad_fields_and_the_time_to_come_again_are_told(
     other_client: BuiltClient, tmp_path: Path
 ) -> None:
@@ -153,7 +185,7 @@ async def test_an_option_that_there_is_not_is_refused(other_client: BuiltClient,
 
 def test_the_lock_file_of_node_names_no_registry() -> None:
     """npm then asks the one that its user has set."""
-    lock = (LANGUAGES[0].folder / "package-lock.json").read_text()
+    lock = (NODE.folder / "package-lock.json").read_text()
 
     assert '"integrity"' in lock
     assert '"resolved"' not in lock

@@ -1,6 +1,5 @@
 """The clients in other languages with the real services."""
 
-import asyncio
 import signal
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import soundfile
 from acestep.client import Client
 from acestep.gateway.v1 import music_service_pb2 as pb
 from tests.clients.conftest import other_client
-from tests.clients.languages import LANGUAGES, BuiltClient, built
+from tests.clients.languages import NODE, BuiltClient, built
 from tests.system.conftest import System
 from tests.system.test_song import songs_of
 
@@ -43,7 +42,7 @@ async def test_every_language_makes_the_same_song_from_a_seed(
 
 
 async def test_ctrl_c_stops_the_engines(other_client: BuiltClient, system: System, tmp_path: Path) -> None:
-    process = await other_client.start(*LONG, cwd=tmp_path, environment={"ACESTEP_ADDRESS": system.address})
+    process = await other_client.start(*LONG, cwd=tmp_path, ACESTEP_ADDRESS=system.address)
     assert process.stderr is not None
     async for line in process.stderr:
         if b"codes" in line:
@@ -60,13 +59,8 @@ async def test_ctrl_c_stops_the_engines(other_client: BuiltClient, system: Syste
 @pytest.mark.parametrize("cases", ["capabilities: ", "refusals: ", "songs: a song"])
 async def test_another_client_replays_the_conformance_cases(cases: str, system: System) -> None:
     """The others take their time in the engines, and say nothing more of the client."""
-    node = built(LANGUAGES[0]).language.folder
-    process = await asyncio.create_subprocess_exec(
-        "node", "dist/src/conformance.js", "--only", cases, "--address", system.address,
-        cwd=node, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, _ = await process.communicate()
+    done = await built(NODE).replay("--only", cases, "--address", system.address)
 
-    assert process.returncode == 0, out.decode()
-    assert ", 0 failed, " in out.decode()
-    assert not out.startswith(b"0 passed")
+    assert done.code == 0, done.out
+    assert ", 0 failed, " in done.out
+    assert not done.out.startswith("0 passed")

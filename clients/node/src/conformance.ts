@@ -30,7 +30,8 @@ class Deployment {
       if (missing.length) return ["skipped", missing];
       for (const [place, step] of steps.entries()) {
         const unmet = await this.#unmet(step, variables);
-        if (unmet.length) return ["failed", unmet.map((each) => `step ${place + 1}, ${step.method}: ${each}`)];
+        if (unmet.length)
+          return ["failed", unmet.map((each) => `step ${place + 1}, ${step.method}: ${each}`)];
       }
       return ["passed", []];
     } catch (error) {
@@ -47,7 +48,11 @@ class Deployment {
       metadata: step.metadata,
     };
     for (;;) {
-      const call = { ...step, request: filled(step.request, variables), requests: filled(step.requests, variables) };
+      const call = {
+        ...step,
+        request: filled(step.request, variables),
+        requests: filled(step.requests, variables),
+      };
       const document = await made(this.client, call, terms);
       if (step.save) variables[step.save] = document;
       const unmet = complaints(document, filled(step.expect, variables));
@@ -66,7 +71,7 @@ async function main(): Promise<number> {
   try {
     const asked = await made(client, { method: "GetCapabilities", expect: {} }, { timeoutSeconds });
     const capabilities = asked["response"];
-    if (capabilities === undefined) throw new Error(`${reach.address}: ${JSON.stringify(asked["error"])}`);
+    if (capabilities === undefined) throw new Error(`${reach.address}: ${asked["code"]}`);
     const deployment = new Deployment(client, { capabilities, token: reach.token !== "" }, timeoutSeconds);
     for (const each of load()) {
       const title = `${each.subject}: ${each.name}`;
@@ -78,7 +83,9 @@ async function main(): Promise<number> {
   } finally {
     client.close();
   }
-  console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped at ${reach.address}`);
+  console.log(
+    `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped at ${reach.address}`,
+  );
   return counts.failed ? 1 : 0;
 }
 

@@ -51,7 +51,8 @@ export class MusicError extends Error {
       const info = anyUnpack(detail, ErrorInfoSchema);
       if (info) [this.reason, this.facts] = [info.reason, info.metadata];
       const bad = anyUnpack(detail, BadRequestSchema);
-      if (bad) this.violations = bad.fieldViolations.map(({ field, description }) => ({ field, description }));
+      if (bad)
+        this.violations = bad.fieldViolations.map(({ field, description }) => ({ field, description }));
       const delay = anyUnpack(detail, RetryInfoSchema)?.retryDelay;
       if (delay) this.retryAfterSeconds = Number(delay.seconds) + delay.nanos / 1e9;
     }

@@ -5,7 +5,6 @@ import { writeFileSync } from "node:fs";
 
 import {
   Phase,
-  type AudioStart,
   type GenerateMusicResponse,
   type Progress,
   type Song,
@@ -22,12 +21,11 @@ ACESTEP_ADDRESS and ACESTEP_TOKEN are read from the environment.`;
 const CANCELLED = 130;
 
 class SongFile {
-  #start?: AudioStart;
   #chunks: Uint8Array[] = [];
 
   /** The finished song, when `event` completes it. Throws if it failed or arrived damaged. */
   add({ event }: GenerateMusicResponse): Song | undefined {
-    if (event.case === "audioStart") this.#start = event.value;
+    if (event.case === "audioStart") this.#chunks = [];
     if (event.case === "audio") this.#chunks.push(event.value.data);
     if (event.case !== "song") return undefined;
     if (event.value.error) throw new Error(event.value.error.message);
@@ -39,18 +37,15 @@ class SongFile {
   bytes(): Buffer {
     return Buffer.concat(this.#chunks);
   }
-
-  suffix(): string {
-    return this.#start?.mediaType.split("/")[1] ?? "";
-  }
 }
 
 /** A line whenever the phase or the percentage changes. */
-function shower(): (progress: Progress) => void {
+function progressPrinter(): (progress: Progress) => void {
   let last = "";
   return ({ phase, stepCount, totalStepCount, fraction }) => {
     const head = `${(fraction * 100).toFixed(0).padStart(3)} %  ${Phase[phase]?.toLowerCase() ?? "working"}`;
-    if (head !== last) console.error(totalStepCount === undefined ? head : `${head} ${stepCount}/${totalStepCount}`);
+    if (head !== last)
+      console.error(totalStepCount === undefined ? head : `${head} ${stepCount}/${totalStepCount}`);
     last = head;
   };
 }
@@ -73,7 +68,7 @@ async function main(): Promise<number> {
 
   const client = new MusicClient(reach);
   const file = new SongFile();
-  const show = shower();
+  const printProgress = progressPrinter();
   try {
     const request = {
       requestId: randomUUID(), // by which the server knows a request that is sent again
@@ -86,10 +81,10 @@ async function main(): Promise<number> {
       if (response.event.case === "accepted" && cancelAfter !== undefined) {
         timer = setTimeout(() => stop.abort(), cancelAfter * 1000);
       }
-      if (response.event.case === "progress") show(response.event.value);
+      if (response.event.case === "progress") printProgress(response.event.value);
       const song = file.add(response);
       if (song === undefined) continue;
-      const path = values.output ?? `song.${file.suffix()}`;
+      const path = values.output ?? "song.flac";
       writeFileSync(path, file.bytes());
       console.log(`${path}: ${song.actualDurationSeconds} s, seed ${song.seeds?.ditSeed}`);
     }

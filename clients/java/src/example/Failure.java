@@ -29,7 +29,8 @@ final class Failure {
             more.add("\n  " + item.getField() + ": " + item.getDescription());
           }
         } else if (detail.is(RetryInfo.class)) {
-          more.add("\n  retry in " + Durations.toSecondsAsDouble(detail.unpack(RetryInfo.class).getRetryDelay()) + " s");
+          more.add("\n  retry in "
+              + Durations.toSecondsAsDouble(detail.unpack(RetryInfo.class).getRetryDelay()) + " s");
         }
       }
     } catch (InvalidProtocolBufferException error) {

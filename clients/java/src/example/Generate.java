@@ -62,17 +62,14 @@ public final class Generate {
 
   /** Java ends with exit code 130 after this, once the server has been told. */
   private void cancelAtCtrlC() {
-    Runtime.getRuntime()
-        .addShutdownHook(
-            new Thread(
-                () -> {
-                  call.cancel(null);
-                  try {
-                    ended.await(2, TimeUnit.SECONDS);
-                  } catch (InterruptedException impatient) {
-                    Thread.currentThread().interrupt();
-                  }
-                }));
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+      call.cancel(null);
+      try {
+        ended.await(2, TimeUnit.SECONDS);
+      } catch (InterruptedException impatient) {
+        Thread.currentThread().interrupt();
+      }
+    }));
   }
 
   private void generate() {
@@ -97,9 +94,8 @@ public final class Generate {
         if (song.isPresent()) {
           var path = Path.of(options.text("output", "song.flac"));
           file.write(path);
-          System.out.printf(
-              Locale.ROOT, "%s: %.1f s, seed %d%n",
-              path, song.get().getActualDurationSeconds(), song.get().getSeeds().getDitSeed());
+          System.out.printf(Locale.ROOT, "%s: %.1f s, seed %d%n", path,
+              song.get().getActualDurationSeconds(), song.get().getSeeds().getDitSeed());
         }
       }
     } catch (IOException | IllegalArgumentException error) { // of a file, a song, or a certificate
@@ -113,11 +109,10 @@ public final class Generate {
 
   /** It names itself: by its id the server knows a request that is sent again. */
   private GenerateMusicRequest request() {
-    var request =
-        GenerateMusicRequest.newBuilder()
-            .setRequestId(UUID.randomUUID().toString())
-            .setCaption(options.text("caption", ""))
-            .setLyrics(options.text("lyrics", ""));
+    var request = GenerateMusicRequest.newBuilder()
+                      .setRequestId(UUID.randomUUID().toString())
+                      .setCaption(options.text("caption", ""))
+                      .setLyrics(options.text("lyrics", ""));
     if (options.has("duration")) {
       request.setDurationSeconds(options.number("duration"));
     }
@@ -135,7 +130,9 @@ public final class Generate {
       return;
     }
     shown = head;
-    String steps = progress.hasTotalStepCount() ? " " + progress.getStepCount() + "/" + progress.getTotalStepCount() : "";
+    String steps = progress.hasTotalStepCount()
+        ? " " + progress.getStepCount() + "/" + progress.getTotalStepCount()
+        : "";
     System.err.println(head + steps);
   }
 

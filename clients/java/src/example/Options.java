@@ -8,17 +8,15 @@ import java.util.Set;
 
 /** The command line: names with their values. */
 final class Options {
-  static final String USAGE =
-      """
+  static final String USAGE = """
       usage: generate --caption TEXT [--lyrics TEXT] [--duration SECONDS] [--seed NUMBER]
           [--output FILE] [--cancel-after SECONDS] [--timeout SECONDS] [--address HOST:PORT]
           [--tls] [--tls-ca FILE] [--tls-certificate FILE --tls-key FILE]
       ACESTEP_ADDRESS and ACESTEP_TOKEN are read from the environment.""";
 
   private static final String TLS = "tls";
-  private static final Set<String> NAMES =
-      Set.of("caption", "lyrics", "duration", "seed", "output", "cancel-after", "timeout", "address",
-          "tls-ca", "tls-certificate", "tls-key");
+  private static final Set<String> NAMES = Set.of("caption", "lyrics", "duration", "seed", "output",
+      "cancel-after", "timeout", "address", "tls-ca", "tls-certificate", "tls-key");
 
   private final Map<String, String> values = new HashMap<>();
 

@@ -23,28 +23,22 @@ final class Reach {
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
   /** gRPC tries again only calls to which nothing was answered yet. */
-  private static final Map<String, ?> RETRIES =
-      Map.of("methodConfig",
-          List.of(Map.of(
-              "name", List.of(Map.of("service", "acestep.gateway.v1.MusicService")),
-              "retryPolicy", Map.of(
-                  "maxAttempts", 4.0,
-                  "initialBackoff", "0.1s",
-                  "maxBackoff", "2s",
-                  "backoffMultiplier", 3.0,
-                  "retryableStatusCodes", List.of("UNAVAILABLE")))));
+  private static final Map<String, ?> RETRIES = Map.of("methodConfig",
+      List.of(Map.of("name", List.of(Map.of("service", "acestep.gateway.v1.MusicService")), "retryPolicy",
+          Map.of("maxAttempts", 4.0, "initialBackoff", "0.1s", "maxBackoff", "2s", "backoffMultiplier", 3.0,
+              "retryableStatusCodes", List.of("UNAVAILABLE")))));
 
   private Reach() {}
 
   /** Connects at the first call. */
   static ManagedChannel channel(Options options) throws SSLException {
-    var builder =
-        NettyChannelBuilder.forTarget(options.text("address", environment("ACESTEP_ADDRESS", "localhost:50050")))
-            .defaultServiceConfig(RETRIES)
-            .enableRetry()
-            .maxInboundMessageSize(MAX_MESSAGE_BYTES)
-            .keepAliveTime(30, TimeUnit.SECONDS)
-            .keepAliveTimeout(10, TimeUnit.SECONDS);
+    var builder = NettyChannelBuilder
+                      .forTarget(options.text("address", environment("ACESTEP_ADDRESS", "localhost:50050")))
+                      .defaultServiceConfig(RETRIES)
+                      .enableRetry()
+                      .maxInboundMessageSize(MAX_MESSAGE_BYTES)
+                      .keepAliveTime(30, TimeUnit.SECONDS)
+                      .keepAliveTimeout(10, TimeUnit.SECONDS);
     if (!options.secure()) {
       return builder.usePlaintext().build();
     }
@@ -63,7 +57,8 @@ final class Reach {
     String token = environment("ACESTEP_TOKEN", "");
     return new ClientInterceptor() {
       @Override
-      public <Q, A> ClientCall<Q, A> interceptCall(MethodDescriptor<Q, A> method, CallOptions terms, Channel next) {
+      public <Q, A> ClientCall<Q, A> interceptCall(
+          MethodDescriptor<Q, A> method, CallOptions terms, Channel next) {
         return new SimpleForwardingClientCall<>(next.newCall(method, terms)) {
           @Override
           public void start(Listener<A> listener, Metadata headers) {

@@ -17,6 +17,9 @@ final class SongFile {
 
   /** The song, when the event completes it. Throws {@code IOException} if it failed or arrived damaged. */
   Optional<Song> add(GenerateMusicResponse response) throws IOException {
+    if (response.hasAudioStart()) {
+      bytes.reset();
+    }
     if (response.hasAudio()) {
       response.getAudio().getData().writeTo(bytes);
     }

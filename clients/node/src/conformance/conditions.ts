@@ -24,7 +24,9 @@ export function complaints(document: Json, expected: Conditions): string[] {
       if (!holds) throw new BrokenCase(`${path}: ${name} is no operator`);
       const operand = name === "same_as" ? lookup(document, String(given)) : given;
       if (!holds(value, operand)) {
-        found.push(`${path}: expected ${name.replaceAll("_", " ")} ${text(operand)}, received ${text(value)}`);
+        found.push(
+          `${path}: expected ${name.replaceAll("_", " ")} ${text(operand)}, received ${text(value)}`,
+        );
       }
     }
   }
@@ -71,7 +73,8 @@ const OPERATORS: { [name: string]: (value: Json, operand: Json) => boolean } = {
   equals: equal,
   differs: (value, operand) => !equal(value, operand),
   same_as: equal,
-  present: (value, operand) => (value !== undefined && !(Array.isArray(value) && value.length === 0)) === operand,
+  present: (value, operand) =>
+    (value !== undefined && !(Array.isArray(value) && value.length === 0)) === operand,
   at_least: (value, operand) => number(value) >= number(operand),
   at_most: (value, operand) => number(value) <= number(operand),
   matches: (value, operand) => new RegExp(String(operand)).test(String(value ?? "")),
@@ -81,7 +84,8 @@ const OPERATORS: { [name: string]: (value: Json, operand: Json) => boolean } = {
   begins_with: (value, operand) => isDeepStrictEqual(list(value).slice(0, list(operand).length), operand),
   ends_with: (value, operand) => isDeepStrictEqual(list(value).slice(-list(operand).length), operand),
   never_falls: (value, operand) =>
-    list(value).every((item, place, all) => place === 0 || number(item) >= number(all[place - 1])) === operand,
+    list(value).every((item, place, all) => place === 0 || number(item) >= number(all[place - 1])) ===
+    operand,
 };
 
 export function isObject(value: Json): value is { [name: string]: JsonValue } {
