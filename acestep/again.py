@@ -14,7 +14,7 @@ def request_again(
 ) -> pb.GenerateMusicRequest:
     """A request for `song` alone, from what its generation told (`Accepted.effective`, `Plan`).
 
-    An uploaded reference has to be uploaded again.
+    An uploaded reference has to be uploaded again, and latents to be sent again.
     """
     again = pb.GenerateMusicRequest()
     again.CopyFrom(effective)

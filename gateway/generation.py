@@ -74,7 +74,7 @@ async def _generated(
     yield pb.GenerateMusicResponse(
         accepted=pb.Accepted(
             request_id=request.request_id,
-            effective=request,
+            effective=_echo(request),
             seeds=[pb.Seeds(lm_seed=seeds.lm, dit_seed=seeds.dit) for seeds in order.seeds],
             warnings=[*order.warnings(), *warnings],
             plan_seed=order.plan_seed,
@@ -108,6 +108,16 @@ async def _generated(
     result.timings.update(_timings(timings, songs))
     result.timings["wall_time"] = time.monotonic() - started
     yield pb.GenerateMusicResponse(result=result)
+
+
+def _echo(request: pb.GenerateMusicRequest) -> pb.GenerateMusicRequest:
+    """What its caller is told of it: all but what is as large as a song."""
+    if not request.HasField("source_latents"):
+        return request
+    echo = pb.GenerateMusicRequest()
+    echo.CopyFrom(request)
+    echo.ClearField("source_latents")
+    return echo
 
 
 async def _check_with_dit(workshop: Workshop, order: Order, deadline: Deadline) -> list[str]:
@@ -149,11 +159,11 @@ def _rest_of_job(request: pb.GenerateMusicRequest) -> dit_pb.RenderJob:
         return job
     job.task = request.task
     job.tracks.extend(request.tracks)
-    job.has_source_audio = request.HasField("source_audio_id")
     job.cover.CopyFrom(request.cover)
     job.repaint.CopyFrom(request.repaint)
     thinks = request.lm.thinking if request.lm.HasField("thinking") else LM_DEFAULTS.thinking
     to_music = request.task in (music_pb2.TASK_UNSPECIFIED, music_pb2.TASK_TEXT2MUSIC)
+    job.has_source_audio = planning.has_source(request) and not to_music
     if request.audio_codes or (thinks and to_music):
         job.audio_codes.append(0)
     return job

@@ -51,7 +51,7 @@ def render_job(request: pb.GenerateMusicRequest, plan: pb.Plan, song: pb.Song) -
             job.metadata.duration_seconds = request.duration_seconds
     if request.HasField("instruction"):
         job.instruction = request.instruction
-    for name in ("diffusion", "cover", "repaint"):
+    for name in ("diffusion", "cover", "repaint", "source_latents"):
         if request.HasField(name):
             getattr(job, name).CopyFrom(getattr(request, name))
     return job

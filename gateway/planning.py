@@ -21,6 +21,14 @@ WITHOUT_LM = {music_pb2.TASK_COVER, music_pb2.TASK_REPAINT, music_pb2.TASK_EXTRA
 PLANNED = ("bpm", "duration_seconds", "keyscale", "timesignature")
 
 
+SOURCES = ("source_audio_id", "source_latents")
+"""What a song may be made from."""
+
+
+def has_source(request: pb.GenerateMusicRequest) -> bool:
+    return any(request.HasField(name) for name in SOURCES)
+
+
 @dataclass(frozen=True, slots=True)
 class Calls:
     """The language model calls of a request."""
@@ -92,7 +100,7 @@ def _duration(
 ) -> tuple[float | None, pb.DurationSource]:
     if request.audio_codes:
         return len(request.audio_codes) / CODE_RATE_HZ, pb.DURATION_SOURCE_AUDIO_CODES
-    if request.HasField("source_audio_id"):
+    if has_source(request):
         return None, pb.DURATION_SOURCE_SOURCE_AUDIO
     if request.HasField("duration_seconds"):
         return request.duration_seconds, pb.DURATION_SOURCE_REQUEST

@@ -119,9 +119,13 @@ def _check_text(check: FieldChecker, request: pb.GenerateMusicRequest) -> None:
     text_to_music = request.task in (music_pb2.TASK_UNSPECIFIED, music_pb2.TASK_TEXT2MUSIC)
     if text_to_music and not (request.caption.strip() or request.lyrics.strip() or request.audio_codes):
         check.refuse("caption", "must be given if lyrics are not", "neither")
-    if text_to_music and request.HasField("source_audio_id"):
-        check.refuse("source_audio_id", "must be absent for text2music", "an id")
-    elif request.HasField("source_audio_id") and request.HasField("duration_seconds"):
+    for source in planning.SOURCES:
+        if text_to_music and request.HasField(source):
+            received = "an id" if source == "source_audio_id" else "latents"
+            check.refuse(source, "must be absent for text2music", received)
+    if all(request.HasField(source) for source in planning.SOURCES):
+        check.refuse("source_latents", "must be absent with source_audio_id", "both")
+    if not text_to_music and planning.has_source(request) and request.HasField("duration_seconds"):
         check.refuse("duration_seconds", "must be absent: the source decides it", request.duration_seconds)
 
 

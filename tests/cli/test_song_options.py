@@ -96,7 +96,7 @@ def test_several_regions_and_tracks_are_lists() -> None:
     assert request.repaint.mode == music_pb2.REPAINT_MODE_BALANCED
 
 
-NOT_ASKED_FOR = {"request_id", "lm.sampling.seed", "output.return_latents"}
+NOT_ASKED_FOR = {"request_id", "lm.sampling.seed", "output.return_latents", "source_latents"}
 """The id of a request is the client's own, a seed of sampling is refused, and no file holds latents."""
 
 
@@ -105,7 +105,7 @@ def fields_of(message: Any, path: str = "") -> Iterator[str]:
     for field in message.DESCRIPTOR.fields:
         name = f"{path}{field.name}"
         nested = field.message_type
-        if nested is not None and nested.name != "Region":
+        if nested is not None and nested.name not in ("Region", "Latents"):
             yield from fields_of(nested._concrete_class, f"{name}.")
         else:
             yield name

@@ -52,7 +52,7 @@ PHASE_DECODING: Phase
 PHASE_ENCODING: Phase
 
 class GenerateMusicRequest(_message.Message):
-    __slots__ = ("request_id", "model", "lm_model", "task", "instruction", "caption", "lyrics", "instrumental", "vocal_language", "bpm", "keyscale", "timesignature", "duration_seconds", "source_audio_id", "reference_audio_id", "audio_codes", "cover", "repaint", "tracks", "diffusion", "lm", "batch", "output")
+    __slots__ = ("request_id", "model", "lm_model", "task", "instruction", "caption", "lyrics", "instrumental", "vocal_language", "bpm", "keyscale", "timesignature", "duration_seconds", "source_audio_id", "reference_audio_id", "audio_codes", "cover", "repaint", "tracks", "diffusion", "lm", "batch", "output", "source_latents")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LM_MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +76,7 @@ class GenerateMusicRequest(_message.Message):
     LM_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_LATENTS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     model: str
     lm_model: str
@@ -99,7 +100,8 @@ class GenerateMusicRequest(_message.Message):
     lm: LmParams
     batch: BatchParams
     output: OutputParams
-    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., lm_model: _Optional[str] = ..., task: _Optional[_Union[_music_pb2.Task, str]] = ..., instruction: _Optional[str] = ..., caption: _Optional[str] = ..., lyrics: _Optional[str] = ..., instrumental: _Optional[bool] = ..., vocal_language: _Optional[str] = ..., bpm: _Optional[int] = ..., keyscale: _Optional[str] = ..., timesignature: _Optional[str] = ..., duration_seconds: _Optional[float] = ..., source_audio_id: _Optional[str] = ..., reference_audio_id: _Optional[str] = ..., audio_codes: _Optional[_Iterable[int]] = ..., cover: _Optional[_Union[_music_pb2.CoverParams, _Mapping]] = ..., repaint: _Optional[_Union[_music_pb2.RepaintParams, _Mapping]] = ..., tracks: _Optional[_Iterable[_Union[_music_pb2.Track, str]]] = ..., diffusion: _Optional[_Union[_music_pb2.DiffusionParams, _Mapping]] = ..., lm: _Optional[_Union[LmParams, _Mapping]] = ..., batch: _Optional[_Union[BatchParams, _Mapping]] = ..., output: _Optional[_Union[OutputParams, _Mapping]] = ...) -> None: ...
+    source_latents: _music_pb2.Latents
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., lm_model: _Optional[str] = ..., task: _Optional[_Union[_music_pb2.Task, str]] = ..., instruction: _Optional[str] = ..., caption: _Optional[str] = ..., lyrics: _Optional[str] = ..., instrumental: _Optional[bool] = ..., vocal_language: _Optional[str] = ..., bpm: _Optional[int] = ..., keyscale: _Optional[str] = ..., timesignature: _Optional[str] = ..., duration_seconds: _Optional[float] = ..., source_audio_id: _Optional[str] = ..., reference_audio_id: _Optional[str] = ..., audio_codes: _Optional[_Iterable[int]] = ..., cover: _Optional[_Union[_music_pb2.CoverParams, _Mapping]] = ..., repaint: _Optional[_Union[_music_pb2.RepaintParams, _Mapping]] = ..., tracks: _Optional[_Iterable[_Union[_music_pb2.Track, str]]] = ..., diffusion: _Optional[_Union[_music_pb2.DiffusionParams, _Mapping]] = ..., lm: _Optional[_Union[LmParams, _Mapping]] = ..., batch: _Optional[_Union[BatchParams, _Mapping]] = ..., output: _Optional[_Union[OutputParams, _Mapping]] = ..., source_latents: _Optional[_Union[_music_pb2.Latents, _Mapping]] = ...) -> None: ...
 
 class LmParams(_message.Message):
     __slots__ = ("thinking", "sampling", "cfg_scale", "negative_prompt", "chain_of_thought", "batch_chunk_size", "allow_batch")
