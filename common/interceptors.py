@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 MAX_REQUEST_ID_CHARACTERS = 64
 RETRY_PUSHBACK = "grpc-retry-pushback-ms"
+LONGEST_PUSHBACK_S = 2.0
+"""A client that waits longer by itself seems to hang: its caller is told at once, and may decide."""
 OUR_FAULT = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -139,8 +141,9 @@ def _answer(error: AceError, request_id: str) -> Any:
     status = to_status(error)
     trailers = (*status.trailing_metadata, (REQUEST_ID_HEADER, request_id))
     if error.retry_after_s is not None:
-        # For gRPC's own retries, which know nothing of `RetryInfo`: or they come again at once.
-        trailers = (*trailers, (RETRY_PUSHBACK, str(round(error.retry_after_s * 1000))))
+        # For gRPC's own retries, which know nothing of `RetryInfo`; a negative time ends them.
+        wait_ms = round(error.retry_after_s * 1000) if error.retry_after_s <= LONGEST_PUSHBACK_S else -1
+        trailers = (*trailers, (RETRY_PUSHBACK, str(wait_ms)))
     return status._replace(trailing_metadata=trailers)
 
 

@@ -10,7 +10,8 @@
 
 Every method raises `ServiceError`. Leaving a stream early, or cancelling the task that reads it,
 cancels the work on the server. What failed before it began, as the server was out of reach, is
-tried again three times: after the time that the server names, or else within about a second.
+tried again three times within about a second, or after the time that the server names; if it names
+more than two seconds, the error says so at once.
 """
 
 from acestep.client.asynchronous import Client, EventStream, connect

@@ -229,19 +229,20 @@ async def test_what_was_out_of_reach_is_tried_again_under_the_same_id() -> None:
 class Busy(rpc.MusicServiceServicer):
     """Refuses the first calls, and says when to come again."""
 
-    def __init__(self) -> None:
+    def __init__(self, retry_after_s: float) -> None:
         self.asked_at: list[float] = []
+        self.retry_after_s = retry_after_s
 
     async def GetCapabilities(self, request: Any, context: Any) -> pb.GetCapabilitiesResponse:
         self.asked_at.append(time.monotonic())
         if len(self.asked_at) < 3:
-            raise AceError(Kind.UNAVAILABLE, "LOADING", "not yet", retry_after_s=0.7)
+            raise AceError(Kind.UNAVAILABLE, "LOADING", "not yet", retry_after_s=self.retry_after_s)
         return pb.GetCapabilitiesResponse(server_version="ready")
 
 
 @pytest.mark.parametrize("blocking", [False, True])
 async def test_a_client_comes_again_when_the_server_says_and_not_before(blocking: bool) -> None:
-    busy = Busy()
+    busy = Busy(retry_after_s=0.7)
     async with serving(
         "localhost:0", lambda server: rpc.add_MusicServiceServicer_to_server(busy, server), [], 0
     ) as server:
@@ -255,6 +256,21 @@ async def test_a_client_comes_again_when_the_server_says_and_not_before(blocking
 
     assert offered.server_version == "ready"
     assert [later - now >= 0.7 for now, later in pairwise(busy.asked_at)] == [True, True]
+
+
+async def test_a_client_that_would_have_to_wait_long_tells_so_at_once() -> None:
+    busy = Busy(retry_after_s=5.0)
+    async with (
+        serving(
+            "localhost:0", lambda server: rpc.add_MusicServiceServicer_to_server(busy, server), [], 0
+        ) as server,
+        connect(f"localhost:{server.port}") as client,
+    ):
+        with pytest.raises(ServiceError) as caught:
+            await client.capabilities()
+
+    assert (caught.value.code, caught.value.retry_after_s) == (grpc.StatusCode.UNAVAILABLE, 5.0)
+    assert len(busy.asked_at) == 1
 
 
 class Hasty(rpc.MusicServiceServicer):
