@@ -7,6 +7,7 @@ import asyncio
 import json
 import re
 import sys
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,14 @@ def test_every_case_has_a_name_of_its_own_and_reads_as_json_in_any_language() ->
                 lookup({}, path)
 
 
+def test_every_file_of_the_cases_is_installed_with_the_command() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    globs = project["tool"]["setuptools"]["package-data"]["acestep_serve.conformance"]
+    installed = {path for pattern in globs for path in FOLDER.parent.glob(pattern)}
+
+    assert installed == {path for path in FOLDER.rglob("*") if path.is_file()}
+
+
 def test_the_readme_tells_every_operator_and_every_field() -> None:
     told = set(re.findall(r"`(\w+)`", README))
     written = json.loads((FOLDER / "interruptions.json").read_text())["cases"]
@@ -133,6 +142,7 @@ class Wrong(rpc.MusicServiceServicer):
         offered.dit_models.add(is_turbo=True, tasks=tasks).model.name = "wrong"
         offered.dit_models[0].defaults.inference_steps = 8
         offered.dit_models[0].defaults.shift = 3.0
+        offered.dit_models.add(tasks=[music_pb2.TASK_EXTRACT]).model.name = "wrong too"
         return offered
 
     async def UploadAudio(self, messages: Any, context: Any) -> pb.UploadAudioResponse:
