@@ -13,7 +13,7 @@ PIP_AUDIT = 2.10.1
 GOLDEN ?= tests/golden/dit
 BIN = $(VENV)/bin
 
-.PHONY: help install demo up down test clients vectors walks properties golden soak load fuzz audit check protos
+.PHONY: help install demo up down test clients vectors walks properties golden soak load faults fuzz audit check protos
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
 
@@ -54,6 +54,9 @@ soak: install ## The LM under load with too little memory: tokens, leaks, memory
 
 load: install models/tiny ## Load for the tiny system, or for one at an address (ARGS='--address host:port --rate 0.5')
 	$(BIN)/python -m bench.load $(ARGS)
+
+faults: install ## Killed and paused processes, cut networks, full disks ...; the table of docs/reliability.md (ten minutes)
+	$(BIN)/python -m bench.faults --write docs/reliability.md $(ARGS)
 
 golden: install ## Replay recorded cases of the reference, a line for each (GOLDEN=directory)
 	$(BIN)/python -m bench.golden $(GOLDEN)

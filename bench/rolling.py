@@ -15,7 +15,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -70,11 +70,14 @@ def replicas(models: Path, first_port: int, run_dir: Path) -> list[Service]:
     ]
 
 
-async def started(service: Service) -> Child:
-    """A new process. Nothing of ours runs between fork and exec, where gRPC's threads would be missing."""
+async def started(service: Service, prefix: Sequence[str] = ()) -> Child:
+    """A new process, by a command that begins with `prefix`.
+
+    Nothing of ours runs between fork and exec, where gRPC's threads would be missing.
+    """
     with service.log.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", service.module),
+            *(*prefix, sys.executable, "-m", service.module),
             env={**os.environ, **service.environment},  # noqa: TID251 - passed on, not read here
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,

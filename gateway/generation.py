@@ -184,7 +184,8 @@ async def _validated(
 
     started = dit_pb.RenderResponse.Started()
     try:
-        async with aclosing(workshop.stages.dit.events_at_once(start)) as events:
+        checking = workshop.stages.dit.events_at_once(start, overdue=lambda: deadline.within(1.0) > 0)
+        async with aclosing(checking) as events:
             async for event in events:
                 if not isinstance(event, Lost) and event.HasField("started"):
                     started = event.started

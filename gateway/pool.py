@@ -132,9 +132,16 @@ class Pool(Generic[Stub, Info]):
                     yield event
 
     async def events_at_once(
-        self, start: Callable[[Stub], Any], work_s: float = 0.0
+        self,
+        start: Callable[[Stub], Any],
+        work_s: float = 0.0,
+        overdue: Callable[[], bool] = lambda: False,
     ) -> AsyncGenerator[Any, None]:
-        """`events` without a turn: for what a stage does while it is busy."""
+        """`events` without a turn: for what a stage does while it is busy.
+
+        `overdue` says, of a call that timed out, whether a replica that is well would have answered:
+        this one is then taken for lost.
+        """
         for last in (False, True):
             with self._replica(work_s) as replica:
                 try:
@@ -146,7 +153,8 @@ class Pool(Generic[Stub, Info]):
                                 yield event
                     return
                 except AceError as error:
-                    self._check_retry(replica, error, last)
+                    hangs = error.kind is Kind.TIMEOUT and overdue()
+                    self._check_retry(replica, error, last, hangs)
             yield Lost(self._kind.name)
 
     async def answer(self, ask: Callable[[Stub], Any], work_s: float) -> Any:
@@ -189,13 +197,16 @@ class Pool(Generic[Stub, Info]):
         if not admitted:
             raise calls.unavailable(self._kind.name)
         replica = min(admitted, key=lambda item: (item.work_s, item.last_turn))
-        replica.last_turn = next(self._turns)
+        if work_s:  # who is only asked a question keeps its turn
+            replica.last_turn = next(self._turns)
         with replica.working(work_s):
             yield replica
 
-    def _check_retry(self, replica: Replica[Stub], error: AceError, last: bool) -> None:
+    def _check_retry(
+        self, replica: Replica[Stub], error: AceError, last: bool, hangs: bool = False
+    ) -> None:
         """Raises `error` unless another replica can do what `replica` failed to do."""
-        if error.kind is not Kind.UNAVAILABLE:
+        if error.kind is not Kind.UNAVAILABLE and not hangs:
             raise error
         if error.reason != calls.ANSWER_LOST:  # else it did answer, and may be asked again
             replica.suspect()

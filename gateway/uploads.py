@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
+import logging
 import os
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from common.audio_file import MAGIC_BYTES, check_header, check_magic, unreadable
 from common.errors import AceError, Kind, invalid
 from common.music import CHUNK_BYTES, MAX_CHUNK_BYTES
 from gateway.metrics import UPLOADED_BYTES
+
+logger = logging.getLogger(__name__)
 
 ID_BYTES = 16
 AUDIO_ID_PATTERN = re.compile(r"[0-9a-f]{32}")
@@ -54,7 +58,10 @@ class Uploads:
         folder.mkdir(parents=True, exist_ok=True)
 
     async def add(self, chunks: AsyncIterator[bytes], announced_bytes: int | None) -> Upload:
-        """Store a file. Raises `AceError`: INVALID if it is no audio or too large, OVERLOADED if full."""
+        """Store a file. Raises `AceError`: INVALID if it is no audio or too large, OVERLOADED if full.
+
+        Full is what may be kept, or the disk itself.
+        """
         if announced_bytes is not None:
             self._check_size("header.byte_count", announced_bytes)
         audio_id = secrets.token_hex(ID_BYTES)
@@ -62,7 +69,8 @@ class Uploads:
         await self._clean()
         self._arriving[partial.name] = 0
         try:
-            with partial.open("wb", buffering=0) as file:
+            # Buffered: an unbuffered file may take a part of a chunk and say nothing but how much.
+            with self._space(), partial.open("wb") as file:
                 async for chunk in chunks:
                     await self._take_room(partial.name, chunk)
                     await asyncio.to_thread(file.write, chunk)
@@ -100,6 +108,22 @@ class Uploads:
         with self.find("audio_id", audio_id).open("rb") as file:
             while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield music_pb2.FileChunk(data=data)
+
+    @contextlib.contextmanager
+    def _space(self) -> Iterator[None]:
+        """Raises `AceError` (OVERLOADED) if the disk is full."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            logger.error("no space left for uploads in %s", self._folder)
+            raise AceError(
+                Kind.OVERLOADED,
+                "UPLOADS_NO_SPACE",
+                "the server has no space left for uploads; retry when older ones have expired",
+                retry_after_s=min(60.0, self.lifetime_s),
+            ) from None
 
     def _check_size(self, field: str, size: int) -> None:
         if not 0 <= size <= self.max_file_bytes:

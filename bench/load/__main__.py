@@ -77,7 +77,8 @@ def main(options: argparse.Namespace) -> int:
     summary = report.summarise(outcomes, options.warm_up, options.target)
     print(report.table(summary))
     told = {name: value for name, value in vars(options).items() if name != "pid"}
-    report.write_json(options.out / "load.json", summary, outcomes, told)
+    processes = watch.as_json(watched)
+    report.write_json(options.out / "load.json", summary, outcomes, options=told, processes=processes)
     report.draw(options.out / "load.png", outcomes, options.warm_up)
     if not (options.soak and watched):
         return 0

@@ -136,9 +136,9 @@ def _second(spread: Spread | None, at: int) -> str:
     return "none" if spread is None else f"{spread.p[at]:.2f}"
 
 
-def write_json(path: Path, summary: Summary, outcomes: Sequence[Outcome], options: object) -> None:
+def write_json(path: Path, summary: Summary, outcomes: Sequence[Outcome], **others: object) -> None:
     """All that was measured, each request included."""
-    content = {"options": options, "summary": asdict(summary), "requests": [asdict(x) for x in outcomes]}
+    content = {**others, "summary": asdict(summary), "requests": [asdict(item) for item in outcomes]}
     path.write_text(json.dumps(content, indent=1, default=str))
 
 

@@ -1,6 +1,7 @@
 """Memory and open files of every process of a system, while it is under load."""
 
 import asyncio
+import statistics
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from bench.memory import Series, open_file_count
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-FLAT_MIB_PER_MINUTE = 1.0
-FLAT_FILES_PER_MINUTE = 0.5
-"""What a straight line through noise may show; a leak per request shows far more under load."""
+LEAK_SHARE = 0.1
+LEAK_LEAST = {"MiB": 20.0, "files": 5.0}
+"""What is called a leak: the last third of the time has so much more than the third before it, by the
+median. A slope alone says little where songs of half a minute come and go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,19 @@ class Watched:
 
     def broken(self) -> str:
         """What grows, in words; empty if nothing does."""
-        if self.memory.slope() > FLAT_MIB_PER_MINUTE:
-            return f"the memory of {self.memory.name} grows by {self.memory.slope():.2f} MiB a minute"
-        if self.files.slope() > FLAT_FILES_PER_MINUTE:
-            return f"the open files of {self.files.name} grow by {self.files.slope():.2f} a minute"
+        for series in (self.memory, self.files):
+            before, after = thirds(series)
+            if after - before > max(LEAK_SHARE * before, LEAK_LEAST[series.unit]):
+                return f"{series.name} grew from {before:.0f} to {after:.0f} {series.unit}"
         return ""
+
+
+def thirds(series: Series) -> tuple[float, float]:
+    """Medians of the second and of the last third of the time."""
+    samples = series.after_warm_up()
+    middle = (samples[0][0] + samples[-1][0]) / 2
+    before = [value for at, value in samples if at < middle] or [samples[0][1]]
+    return statistics.median(before), statistics.median([value for at, value in samples if at >= middle])
 
 
 def processes(roots: Mapping[str, int]) -> list[Watched]:
@@ -71,18 +81,27 @@ async def watching(watched: list[Watched], every_s: float) -> AsyncIterator[None
 
 def table(watched: list[Watched]) -> str:
     lines = [
-        "| process | MiB at first | MiB after warm-up | MiB/min | open files | files/min |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| process | MiB at first | MiB after warm-up | median, second and last third | open files |",
+        "| --- | ---: | ---: | ---: | ---: |",
     ]
     for item in watched:
         memory = [value for _, value in item.memory.after_warm_up()]
         files = [value for _, value in item.files.after_warm_up()]
+        before, after = thirds(item.memory)
         lines.append(
             f"| {item.memory.name} | {item.memory.samples[0][1]:.0f}"
-            f" | {min(memory):.0f} to {max(memory):.0f} | {item.memory.slope():+.2f}"
-            f" | {min(files):.0f} to {max(files):.0f} | {item.files.slope():+.2f} |"
+            f" | {min(memory):.0f} to {max(memory):.0f} | {before:.0f}, {after:.0f}"
+            f" | {min(files):.0f} to {max(files):.0f} |"
         )
     return "\n".join(lines)
+
+
+def as_json(watched: list[Watched]) -> list[dict[str, object]]:
+    """The samples: minutes since an arbitrary moment, MiB or files."""
+    return [
+        {"process": item.memory.name, "memory_mib": item.memory.samples, "files": item.files.samples}
+        for item in watched
+    ]
 
 
 def draw(path: Path, watched: list[Watched]) -> None:

@@ -1,12 +1,13 @@
 """The real gateway over the real servicers of both stages; only the engines are stand-ins."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import grpc
 from prometheus_client import REGISTRY
 
 from acestep.client import Client, connect
@@ -34,6 +35,8 @@ from tests.lm.golden import vocabulary
 CODE_COUNT = 64
 GRAMMAR = Grammar(vocabulary(), CODE_COUNT)
 """The code book that both stages have; the small vocabulary knows no more codes in a row."""
+
+Register = Callable[[grpc.aio.Server], None]
 
 ROWS = 16
 MAX_QUEUED = 64
@@ -69,29 +72,34 @@ async def serving_engines(
     lm: FakeLmEngine, dit: FakeDitEngine, patience_s: float = 60.0
 ) -> AsyncIterator[tuple[int, int]]:
     """Ports of both stages."""
-    dit.models = (replace(TURBO, code_count=CODE_COUNT), replace(BASE, code_count=CODE_COUNT))
-    async with _lm_port(lm, patience_s) as lm_port, _dit_port(dit, patience_s) as dit_port:
-        yield lm_port, dit_port
+    with lm_servicer(lm, patience_s) as add_lm, dit_servicer(dit) as add_dit:
+        async with (
+            serving_stage(add_lm, LM, patience_s) as lm_server,
+            serving_stage(add_dit, DIT, patience_s) as dit_server,
+        ):
+            yield lm_server.port, dit_server.port
 
 
-@asynccontextmanager
-async def _lm_port(engine: FakeLmEngine, patience_s: float) -> AsyncIterator[int]:
+@contextmanager
+def lm_servicer(engine: FakeLmEngine, stall_s: float = 30.0) -> Iterator[Register]:
+    """What adds the language model's service, over `engine`, to a server."""
     slot: Slot[Service] = Slot("the language model")
     admission = Admission(Room(ROWS, engine.cache_token_count), MAX_QUEUED)
     jobs = Jobs(engine.model, max_text_tokens=900, layout=PromptLayout.OPEN_TURN)
-    slot.fill(Service(Generations(engine, admission, stall_s=patience_s), jobs))
-    async with AsyncExitStack() as after:
-        after.callback(REGISTRY.unregister, metrics.watch(engine, admission))
-        register = partial(lm_rpc.add_LmServiceServicer_to_server, LmServicer(slot))
-        yield (await after.enter_async_context(serving_stage(register, LM, patience_s))).port
+    slot.fill(Service(Generations(engine, admission, stall_s=stall_s), jobs))
+    collector = metrics.watch(engine, admission)
+    try:
+        yield partial(lm_rpc.add_LmServiceServicer_to_server, LmServicer(slot))
+    finally:
+        REGISTRY.unregister(collector)
 
 
-@asynccontextmanager
-async def _dit_port(engine: FakeDitEngine, patience_s: float) -> AsyncIterator[int]:
+@contextmanager
+def dit_servicer(engine: FakeDitEngine) -> Iterator[Register]:
+    """What adds the diffusion's service, over `engine`, to a server."""
+    engine.models = (replace(TURBO, code_count=CODE_COUNT), replace(BASE, code_count=CODE_COUNT))
     slot: Slot[Engine] = Slot("the DiT service")
     slot.fill(engine)
     with closing(Lane(MAX_QUEUED)) as lane:
         servicer = DitServicer(slot, lane, Limits(MAX_QUEUED, MAX_CALLS, 4_000_000))
-        register = partial(dit_rpc.add_DitServiceServicer_to_server, servicer)
-        async with serving_stage(register, DIT, patience_s) as server:
-            yield server.port
+        yield partial(dit_rpc.add_DitServiceServicer_to_server, servicer)

@@ -1,16 +1,21 @@
 """The load generator asks what its seed says, when it says, and hides nothing."""
 
+import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.load.__main__ import main, parsed
 from bench.load.caller import OK, Caller, Outcome, ask_all
 from bench.load.report import summarise
 from bench.load.schedule import DEFAULT_MIX, Ask, Kind, parse_mix, poisson
+from bench.load.watch import Watched, processes, watching
+from bench.memory import Series, open_file_count
 from common.errors import AceError
 from common.errors import Kind as Failure
 from tests.gateway.conftest import World, opened_world
@@ -116,3 +121,26 @@ def test_a_run_leaves_its_figures_and_its_picture(
     assert "UNAVAILABLE" in capsys.readouterr().out
     assert '"UNAVAILABLE UNAVAILABLE"' in (tmp_path / "load.json").read_text()
     assert (tmp_path / "load.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_soak_tells_a_leak_from_songs_that_come_and_go() -> None:
+    draw = np.random.default_rng(1)
+    noisy, leaking = (Series(name, pid=1) for name in ("noisy", "leaking"))
+    files = Series("noisy", 1, open_file_count, "files", [(minute, 17.0) for minute in range(60)])
+    for minute in range(60):
+        noisy.samples.append((minute, 1200 + 300 * draw.random()))
+        leaking.samples.append((minute, 1200 + 300 * draw.random() + 15 * minute))
+
+    assert Watched(noisy, files).broken() == ""
+    assert "leaking grew from" in Watched(leaking, files).broken()
+
+
+async def test_memory_and_files_of_a_process_are_followed_while_it_works() -> None:
+    watched = processes({"this one": os.getpid()})
+
+    async with watching(watched, every_s=0.01):
+        while len(watched[0].files.samples) < 5:
+            await asyncio.sleep(0.01)
+
+    assert watched[0].memory.samples[0][1] > 10
+    assert watched[0].files.samples[0][1] >= 3

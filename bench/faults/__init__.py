@@ -1,0 +1,1 @@
+"""What happens to songs when processes, networks, disks, clocks and callers misbehave."""
