@@ -23,20 +23,26 @@ LIVENESS = "liveness"
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Above this gRPC itself refuses a message. Fields are checked far below, with better words."""
 
-KEEPALIVE = (
+MESSAGES = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+)
+PING_ANSWER = (
     # A peer that vanishes without a word is noticed by its missing answers to pings. The last
     # option is the one that this version of gRPC waits by.
-    ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.ping_timeout_ms", 10_000),
 )
 CLIENT_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    *KEEPALIVE,
+    *MESSAGES,
+    # A replica that stands still is given up after this and 10 s more: its songs begin anew elsewhere.
+    ("grpc.keepalive_time_ms", 15_000),
+    *PING_ANSWER,
 )
 SERVER_OPTIONS = (
-    *CLIENT_OPTIONS,
+    *MESSAGES,
+    ("grpc.keepalive_time_ms", 30_000),
+    *PING_ANSWER,
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),  # two services on one port is a mistake, not a balancing scheme
 )

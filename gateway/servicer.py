@@ -1,7 +1,8 @@
 """`MusicService`: admit, check with the stages, hand on."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import grpc
 
@@ -19,6 +20,9 @@ from gateway.generation import Workshop
 from gateway.generations import Generation, Generations, Work, digest_of
 from gateway.shelf import Shelf
 from gateway.stages import Info
+
+READ_ON_S = 2.0
+"""How long a refused upload is read on, to no use but that its caller hears why."""
 
 
 class MusicServicer(rpc.MusicServiceServicer):
@@ -104,7 +108,11 @@ class MusicServicer(rpc.MusicServiceServicer):
                     raise invalid("header", "must come once", "a second header")
                 yield message.chunk.data
 
-        upload = await self._workshop.uploads.add(chunks(), announced)
+        try:
+            upload = await self._workshop.uploads.add(chunks(), announced)
+        except AceError:
+            await _read_on(messages)
+            raise
         return pb.UploadAudioResponse(
             audio_id=upload.audio_id,
             duration_seconds=upload.duration_s,
@@ -142,6 +150,14 @@ class MusicServicer(rpc.MusicServiceServicer):
         for field in ("source_audio_id", "reference_audio_id"):
             if message.HasField(field):
                 self._workshop.uploads.find(field, getattr(message, field))
+
+
+async def _read_on(messages: AsyncIterator[pb.UploadAudioRequest]) -> None:
+    """Take what is still sent, for a while: Python's gRPC loses most answers that come while it sends."""
+    with suppress(TimeoutError, AceError):
+        async with asyncio.timeout(READ_ON_S):
+            async for _ in messages:
+                pass
 
 
 def add_to(server: grpc.aio.Server, workshop: Workshop) -> None:

@@ -89,6 +89,13 @@ async def test_songs_are_spread_over_the_replicas(farm: Farm) -> None:
     assert sum(len(lm.fake.requests) for lm in farm.lms) == 5
 
 
+async def test_songs_one_after_the_other_are_spread_too(farm: Farm) -> None:
+    for seed in range(4):
+        await songs_of(farm.client, song_request(seeds=(seed,)))
+
+    assert [len(dit.fake.jobs) for dit in farm.dits] == [2, 2]
+
+
 async def test_a_song_whose_diffusion_is_lost_is_made_by_the_other_replica(farm: Farm) -> None:
     (expected,) = await songs_of(farm.client, song_request())
     for dit in farm.dits:
