@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 import grpc
@@ -85,6 +85,21 @@ async def test_a_file_that_grows_too_large_is_cut_off(world: World) -> None:
     error = await refused(world, [header, chunk, chunk, chunk])
 
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_refused_upload_is_read_on_so_that_its_caller_hears_why(world: World) -> None:
+    sent = 0
+
+    def file() -> Iterator[pb.UploadAudioRequest]:
+        nonlocal sent
+        yield pb.UploadAudioRequest(header=pb.UploadAudioRequest.Header())
+        for _ in range(100):
+            sent += 1
+            yield pb.UploadAudioRequest(chunk=music_pb2.FileChunk(data=bytes(256 * 1024)))
+
+    error = await refused(world, file())
+
+    assert (error.code(), sent) == (grpc.StatusCode.INVALID_ARGUMENT, 100)
 
 
 @pytest.mark.parametrize("announced", [-1, 3])
