@@ -24,10 +24,6 @@ async def test_a_replica_that_is_killed_costs_no_song(running: Farm, stage: str)
     assert kept(await processes.replica_killed(running, stage))
 
 
-async def test_a_lost_stage_is_told_and_found_again(running: Farm) -> None:
-    assert kept(await processes.stage_killed(running, "lm"))
-
-
 async def test_a_killed_gateway_frees_the_stages_and_asked_again_the_same_song_comes(
     running: Farm,
 ) -> None:
@@ -51,10 +47,9 @@ async def test_malformed_frames_harm_nobody_else(running: Farm) -> None:
 
 
 @pytest.mark.skipif(bool(NO_HOSTS), reason=NO_HOSTS)
-async def test_songs_survive_a_short_cut_and_a_long_way(tmp_path: Path) -> None:
+async def test_a_song_survives_a_short_cut_of_the_network(tmp_path: Path) -> None:
     async with net(tmp_path, port_block()) as apart:
         assert kept(await network.short_cut(apart, cut_s=1.0))
-        assert kept(await network.delayed(apart, delay_s=0.05))
 
 
 async def test_a_full_disk_refuses_uploads_whole_and_stops_no_song(tmp_path: Path) -> None:
