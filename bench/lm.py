@@ -138,10 +138,10 @@ def table(
     head += ["read per step", "floor", f"floor / {CODES}"]
     lines = ["| " + " | ".join(head) + " |", "| ---: " * len(head) + "|"]
     for pairs in PAIRS:
-        rows, ms = 2 * pairs, {name: found.get(name, {}).get(str(pairs)) for name in names}
+        rows, ms = 2 * pairs, {name: found.get(name, {}).get(str(pairs)) for name in (*names, CODES)}
         read = weight_bytes + rows * CONTEXT * size.cache_bytes_per_token
         floor = 1000 * read / bytes_per_s
-        cells = [str(pairs), str(rows), *map(_cell, ms.values())]
+        cells = [str(pairs), str(rows), *(_cell(ms[name]) for name in names)]
         cells += [_ratio(ms[CODES], ms[stock]) for stock in compared]
         cells += [f"{read / 1e9:.2f} GB", _cell(floor), _ratio(floor, ms[CODES])]
         lines.append("| " + " | ".join(cells) + " |")
@@ -159,7 +159,11 @@ def _ratio(value: float | None, by: float | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    device = parser.parse_args().device
+    parser.add_argument(
+        "--kinds", nargs="+", choices=tuple(NAMES), help="engines; default: all that can run"
+    )
+    given = parser.parse_args()
+    device = given.device
     size = RELEASED if device == "cuda" else SMALL
     name = torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()}, 1 thread"
     bytes_per_s = bandwidth(device)
@@ -168,7 +172,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder, "acestep-5Hz-lm-random")
         weight_bytes = write(checkpoint, size)
-        kinds, found = KINDS[device], Found()
+        kinds, found = given.kinds or KINDS[device], Found()
         # Started at once they would take turns on a CPU.
         for group in [kinds] if device == "cuda" else [(kind,) for kind in kinds]:
             found |= measured(group, device, checkpoint)

@@ -142,6 +142,7 @@ def main() -> None:
             times = found.setdefault(name, {})
             times[pairs] = step_ms(llm, partial(batch, pairs), given.steps, given.repeats)
             given.result.write_text(json.dumps(found))
+            print(f"{name}, {pairs} pairs: {times[pairs]:.3f} ms", flush=True)
 
 
 if __name__ == "__main__":
