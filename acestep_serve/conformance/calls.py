@@ -76,6 +76,8 @@ def _write_events(document: dict[str, Any], call: Any, cancel_at: Any) -> None:
     digests: dict[int, Any] = {}
     for response in call:
         name = response.WhichOneof(EVENT)
+        if name is None:  # an event of later contracts
+            continue
         event = getattr(response, name)
         if name == "audio":
             _add_to_file(document["files"], digests, event)

@@ -39,6 +39,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Case:
+    folder: Path
+    """Holds its file, and those that it names."""
     subject: str
     """The name of its file."""
     name: str
@@ -59,6 +61,7 @@ def _cases_of(path: Path) -> list[Case]:
     try:
         return [
             Case(
+                path.parent,
                 path.stem,
                 case["name"],
                 tuple(Step(**step) for step in case["steps"]),
@@ -66,27 +69,30 @@ def _cases_of(path: Path) -> list[Case]:
             )
             for case in json.loads(path.read_text())["cases"]
         ]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:  # no text, no JSON, or no cases
         raise BrokenCase(f"{path}: {error!r}") from None
 
 
-def filled(value: Any, variables: Mapping[str, Any]) -> Any:
-    """A copy with every `${...}` replaced by what it names. Raises `BrokenCase`, `OSError`."""
+def filled(value: Any, variables: Mapping[str, Any], folder: Path) -> Any:
+    """A copy with every `${...}` replaced by what it names; files are in `folder`. Raises `BrokenCase`."""
     if isinstance(value, dict):
-        return {key: filled(item, variables) for key, item in value.items()}
+        return {key: filled(item, variables, folder) for key, item in value.items()}
     if isinstance(value, list):
-        return [filled(item, variables) for item in value]
+        return [filled(item, variables, folder) for item in value]
     if not isinstance(value, str):
         return value
     if (whole := VARIABLE.fullmatch(value)) is not None:
-        return _named(whole[1], variables)
-    return VARIABLE.sub(lambda match: str(_named(match[1], variables)), value)
+        return _named(whole[1], variables, folder)
+    return VARIABLE.sub(lambda match: str(_named(match[1], variables, folder)), value)
 
 
-def _named(name: str, variables: Mapping[str, Any]) -> Any:
+def _named(name: str, variables: Mapping[str, Any], folder: Path) -> Any:
     if name.startswith(FILE):
-        path = FOLDER / name.removeprefix(FILE)
-        return base64.b64encode(path.read_bytes()).decode()
+        path = folder / name.removeprefix(FILE)
+        try:
+            return base64.b64encode(path.read_bytes()).decode()
+        except OSError as error:
+            raise BrokenCase(f"{path}: {error.strerror}") from None
     found = lookup(variables, name)
     if found is None:
         raise BrokenCase(f"${{{name}}} names nothing")

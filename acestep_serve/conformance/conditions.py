@@ -1,6 +1,7 @@
 """Paths into JSON documents, and what may be said of the values there. Pure functions."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -86,12 +87,27 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _number(value: Any) -> float:
-    """64-bit integers are strings in protobuf JSON, and zero may be absent."""
-    return float(value or 0)
+    """64-bit integers are strings in protobuf JSON, and zero may be absent; what is no number is NaN."""
+    try:
+        return float(value or 0)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _list(value: Any) -> list[Any]:
-    return value or []
+    return value if isinstance(value, list) else []
+
+
+def _sorted(value: Any) -> list[str]:
+    return sorted(map(_text, _list(value)))
+
+
+def _matches(value: Any, operand: Any) -> bool:
+    try:
+        pattern = re.compile(operand)
+    except (TypeError, re.error) as error:
+        raise BrokenCase(f"{operand!r} is no regular expression: {error}") from None
+    return isinstance(value or "", str) and pattern.search(value or "") is not None
 
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -101,12 +117,12 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "present": lambda value, operand: (value is not None and value != []) == operand,
     "at_least": lambda value, operand: _number(value) >= _number(operand),
     "at_most": lambda value, operand: _number(value) <= _number(operand),
-    "matches": lambda value, operand: re.search(operand, value or "") is not None,
+    "matches": _matches,
     "length": lambda value, operand: len(_list(value)) == operand,
     "contains": lambda value, operand: operand in _list(value),
-    "same_members": lambda value, operand: sorted(map(_text, _list(value))) == sorted(map(_text, operand)),
-    "begins_with": lambda value, operand: _list(value)[: len(operand)] == operand,
-    "ends_with": lambda value, operand: _list(value)[-len(operand) :] == operand,
+    "same_members": lambda value, operand: _sorted(value) == _sorted(operand),
+    "begins_with": lambda value, operand: _list(value)[: len(_list(operand))] == operand,
+    "ends_with": lambda value, operand: _list(value)[-len(_list(operand)) :] == operand,
     "never_falls": lambda value, operand: _never_falls(value) == operand,
 }
 

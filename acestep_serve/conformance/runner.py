@@ -3,8 +3,9 @@
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -65,17 +66,17 @@ class Deployment:
         if missing:
             return Result.SKIPPED, [str(each) for each in missing]
         for number, step in enumerate(case.steps, 1):
-            unmet = self._unmet(step, variables)
+            unmet = self._unmet(step, variables, case.folder)
             if unmet:
                 return Result.FAILED, [f"step {number}, {step.method}: {each}" for each in unmet]
         return Result.PASSED, []
 
-    def _unmet(self, step: Step, variables: dict[str, Any]) -> list[str]:
+    def _unmet(self, step: Step, variables: dict[str, Any], folder: Path) -> list[str]:
         """What did not hold. Adds to `variables` what the step saves."""
         until = time.monotonic() + step.within_seconds
         while True:
-            document = self._call(_filled(step, variables))
-            unmet = complaints(document, filled(step.expect, variables))
+            document = self._call(_filled(step, variables, folder))
+            unmet = complaints(document, filled(step.expect, variables, folder))
             if not unmet or time.monotonic() >= until:
                 break
             time.sleep(PAUSE_S)
@@ -91,13 +92,7 @@ class Deployment:
         return made(self._channel, step, metadata, step.deadline_seconds or self._timeout_s)
 
 
-def _filled(step: Step, variables: Mapping[str, Any]) -> Step:
-    return Step(
-        method=step.method,
-        expect=step.expect,
-        request=filled(step.request, variables),
-        requests=filled(step.requests, variables),
-        metadata=filled(step.metadata, variables),
-        deadline_seconds=step.deadline_seconds,
-        cancel_at=step.cancel_at,
-    )
+def _filled(step: Step, variables: Mapping[str, Any], folder: Path) -> Step:
+    """`step` with what its call sends."""
+    sent = {name: getattr(step, name) for name in ("request", "requests", "metadata")}
+    return replace(step, **filled(sent, variables, folder))

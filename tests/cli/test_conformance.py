@@ -89,7 +89,24 @@ def test_fractions_that_fall_are_seen() -> None:
     assert complaints(falling, {"progress[*].fraction": {"never_falls": True}})
 
 
-@pytest.mark.parametrize("expected", [{"code": {"is": "OK"}}, {"code[x]": "OK"}, {"..[": 1}])
+@pytest.mark.parametrize(
+    ("path", "condition"),
+    [
+        ("code", {"at_least": 0}),
+        ("files", {"at_most": 9}),
+        ("files", {"matches": "."}),
+        ("files[0]", {"length": 1}),
+        ("code", {"contains": "O"}),
+        ("code", {"begins_with": ["O"]}),
+    ],
+)
+def test_what_cannot_be_compared_does_not_hold(path: str, condition: Any) -> None:
+    assert complaints(DOCUMENT, {path: condition})
+
+
+@pytest.mark.parametrize(
+    "expected", [{"code": {"is": "OK"}}, {"code[x]": "OK"}, {"..[": 1}, {"code": {"matches": "("}}]
+)
 def test_a_condition_that_says_nothing_breaks_its_case(expected: dict[str, Any]) -> None:
     with pytest.raises(BrokenCase):
         complaints(DOCUMENT, expected)
@@ -98,11 +115,11 @@ def test_a_condition_that_says_nothing_breaks_its_case(expected: dict[str, Any])
 def test_variables_keep_their_type_or_become_text() -> None:
     variables = {"unique": "a1", "first": {"song": [{"codes": [1, 2]}]}}
 
-    request = filled({"codes": "${first.song[0].codes}", "id": "song-${unique}"}, variables)
+    request = filled({"codes": "${first.song[0].codes}", "id": "song-${unique}"}, variables, FOLDER)
 
     assert request == {"codes": [1, 2], "id": "song-a1"}
     with pytest.raises(BrokenCase, match="second"):
-        filled("${second}", variables)
+        filled("${second}", variables, FOLDER)
 
 
 def test_every_case_has_a_name_of_its_own_and_reads_as_json_in_any_language() -> None:
@@ -150,6 +167,7 @@ class Wrong(rpc.MusicServiceServicer):
 
     async def GenerateMusic(self, request: Any, context: Any) -> AsyncIterator[pb.GenerateMusicResponse]:
         for event in (
+            {},  # as an event looks that the client does not know
             {"accepted": pb.Accepted(request_id="a b")},
             {"progress": pb.Progress(fraction=0.9)},
             {"progress": pb.Progress(fraction=0.1)},
@@ -219,6 +237,32 @@ async def test_a_case_that_is_wrong_fails(world: World, tmp_path: Path) -> None:
         "step 1, GenerateMusic: the server said: bpm must be within [30, 300]; received 301",
     ]
     assert "tempo" in result_of(report, "no such field")["complaints"][0]
+
+
+async def test_files_of_cases_are_beside_them_and_one_that_is_not_there_fails_its_case(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "tone.flac").write_bytes((FOLDER / "audio/tone.flac").read_bytes())
+    cases = [
+        {
+            "name": name,
+            "steps": [
+                {
+                    "method": "UploadAudio",
+                    "requests": [{"header": {}}, {"chunk": {"data": f"${{file:{name}}}"}}],
+                    "expect": {"response.audio_id": {"matches": "."}},
+                }
+            ],
+        }
+        for name in ("tone.flac", "nowhere.flac")
+    ]
+    (tmp_path / "x.json").write_text(json.dumps({"cases": cases}))
+
+    code, report = await conformance("--address", world.address, "--cases", str(tmp_path))
+
+    assert code == 1
+    assert result_of(report, "tone.flac")["result"] == "passed"
+    assert "nowhere.flac: No such file" in result_of(report, "nowhere.flac")["complaints"][0]
 
 
 async def test_a_step_that_has_time_is_tried_again(world: World, tmp_path: Path) -> None:

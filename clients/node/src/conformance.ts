@@ -45,7 +45,7 @@ class Deployment {
     const until = Date.now() + (step.within_seconds ?? 0) * 1000;
     const terms: Terms = {
       timeoutSeconds: step.deadline_seconds ?? this.timeoutSeconds,
-      metadata: step.metadata,
+      metadata: filled(step.metadata, variables),
     };
     for (;;) {
       const call = {

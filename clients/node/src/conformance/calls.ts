@@ -81,7 +81,9 @@ async function writeEvents(
   for await (const response of responses) {
     if (isMessage(response, GenerateMusicResponseSchema)) files.take(response);
     const event = asJson(schema, response);
-    const [name, written] = Object.entries(event)[0]!;
+    const [told] = Object.entries(event);
+    if (!told) continue; // an event of later contracts
+    const [name, written] = told;
     document[name] = [...((document[name] as JsonValue[] | undefined) ?? []), written];
     if (order.at(-1) !== name) order.push(name);
     seen(event);

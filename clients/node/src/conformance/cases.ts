@@ -57,7 +57,7 @@ function replaced(value: JsonValue | undefined, variables: Variables): JsonValue
 }
 
 function named(name: string, variables: Variables): JsonValue {
-  if (name.startsWith("file:")) return readFileSync(join(FOLDER, name.slice(5)), "base64");
+  if (name.startsWith("file:")) return readFileSync(join(FOLDER, name.slice("file:".length)), "base64");
   const found = lookup(variables, name);
   if (found === undefined) throw new BrokenCase(`\${${name}} names nothing`);
   return found;

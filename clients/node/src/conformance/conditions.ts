@@ -69,6 +69,14 @@ const number = (value: Json) => Number(value ?? 0);
 const list = (value: Json) => (Array.isArray(value) ? value : []);
 const sorted = (value: Json) => list(value).map(text).sort();
 
+function pattern(operand: Json): RegExp {
+  try {
+    return new RegExp(String(operand));
+  } catch {
+    throw new BrokenCase(`${text(operand)} is no regular expression`);
+  }
+}
+
 const OPERATORS: { [name: string]: (value: Json, operand: Json) => boolean } = {
   equals: equal,
   differs: (value, operand) => !equal(value, operand),
@@ -77,7 +85,7 @@ const OPERATORS: { [name: string]: (value: Json, operand: Json) => boolean } = {
     (value !== undefined && !(Array.isArray(value) && value.length === 0)) === operand,
   at_least: (value, operand) => number(value) >= number(operand),
   at_most: (value, operand) => number(value) <= number(operand),
-  matches: (value, operand) => new RegExp(String(operand)).test(String(value ?? "")),
+  matches: (value, operand) => typeof (value ?? "") === "string" && pattern(operand).test(String(value ?? "")),
   length: (value, operand) => list(value).length === operand,
   contains: (value, operand) => list(value).some((item) => isDeepStrictEqual(item, operand)),
   same_members: (value, operand) => isDeepStrictEqual(sorted(value), sorted(operand)),
