@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -25,6 +26,7 @@ class Canceller {
   }
 
   void CancelIn(double seconds) {
+    seconds = std::max(seconds, 1e-3);  // 0 would switch the timer off
     itimerval timer{};
     timer.it_value.tv_sec = static_cast<time_t>(seconds);
     timer.it_value.tv_usec =

@@ -73,6 +73,7 @@ grpc::Status Generate(const Options& options, grpc::ClientContext& call, Cancell
   pb::GenerateMusicResponse response;
   SongFile file;
   ProgressPrinter printer;
+  bool written = false;
   while (stream->Read(&response)) {
     if (response.has_accepted() && options.cancel_after_seconds) {
       canceller.CancelIn(*options.cancel_after_seconds);
@@ -81,10 +82,13 @@ grpc::Status Generate(const Options& options, grpc::ClientContext& call, Cancell
     const pb::Song* song = file.Add(response);
     if (song == nullptr) continue;
     file.Write(options.output);
+    written = true;
     std::cout << options.output << ": " << song->actual_duration_seconds() << " s, seed "
               << song->seeds().dit_seed() << std::endl;
   }
-  return stream->Finish();
+  grpc::Status status = stream->Finish();
+  if (status.ok() && !written) throw std::runtime_error("no song came");
+  return status;
 }
 
 }  // namespace

@@ -37,6 +37,24 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
+// Throws std::logic_error for what is no number as a whole.
+template <typename Number>
+Number Parsed(const std::string& text, Number (*parse)(const std::string&, std::size_t*)) {
+  std::size_t end = 0;
+  const Number number = parse(text, &end);
+  if (end != text.size()) throw std::invalid_argument(text);
+  return number;
+}
+
+double ParsedSeconds(const std::string& text) {
+  return Parsed<double>(text, [](const std::string& t, std::size_t* end) { return std::stod(t, end); });
+}
+
+std::int64_t ParsedSeed(const std::string& text) {
+  return Parsed<std::int64_t>(
+      text, [](const std::string& t, std::size_t* end) -> std::int64_t { return std::stoll(t, end); });
+}
+
 [[noreturn]] void Refuse(const std::string& complaint) {
   std::cerr << complaint << kUsage;
   std::exit(2);
@@ -82,11 +100,11 @@ Options ParseOptions(int argc, char** argv) {
       switch (name) {
         case kCaption: options.caption = optarg; break;
         case kLyrics: options.lyrics = optarg; break;
-        case kDuration: options.duration_seconds = std::stod(optarg); break;
-        case kSeed: options.seed = std::stoll(optarg); break;
+        case kDuration: options.duration_seconds = ParsedSeconds(optarg); break;
+        case kSeed: options.seed = ParsedSeed(optarg); break;
         case kOutput: options.output = optarg; break;
-        case kCancelAfter: options.cancel_after_seconds = std::stod(optarg); break;
-        case kTimeout: options.timeout_seconds = std::stod(optarg); break;
+        case kCancelAfter: options.cancel_after_seconds = ParsedSeconds(optarg); break;
+        case kTimeout: options.timeout_seconds = ParsedSeconds(optarg); break;
         case kAddress: options.address = optarg; break;
         case kTls: options.tls = true; break;
         case kCa: options.ca_file = optarg; break;
@@ -98,6 +116,7 @@ Options ParseOptions(int argc, char** argv) {
   } catch (const std::logic_error&) {
     Refuse(std::string(optarg) + " is not a number\n");
   }
+  if (optind < argc) Refuse(std::string("no such option: ") + argv[optind] + "\n");
   return options;
 }
 
@@ -110,6 +129,9 @@ std::shared_ptr<grpc::Channel> Connect(const Options& options) {
   auto credentials = grpc::InsecureChannelCredentials();
   if (options.tls || !options.ca_file.empty() || !options.certificate_file.empty() ||
       !options.key_file.empty()) {
+    if (options.certificate_file.empty() != options.key_file.empty()) {
+      throw std::runtime_error("a certificate and its key must be given together");
+    }
     credentials = grpc::SslCredentials(
         {ReadFile(options.ca_file), ReadFile(options.key_file), ReadFile(options.certificate_file)});
   }

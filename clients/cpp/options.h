@@ -28,5 +28,5 @@ struct Options {
 // Exits with 2 for a mistake on the command line.
 Options ParseOptions(int argc, char** argv);
 
-// Connects at the first call. Throws std::runtime_error for a file that cannot be read.
+// Connects at the first call. Throws std::runtime_error for a file that cannot be read, and for half a pair.
 std::shared_ptr<grpc::Channel> Connect(const Options& options);

@@ -34,7 +34,7 @@ const acestep::gateway::v1::Song* SongFile::Add(
 
 void SongFile::Write(const std::string& path) const {
   std::ofstream file(path, std::ios::binary);
-  if (!file.write(bytes_.data(), static_cast<std::streamsize>(bytes_.size()))) {
+  if (!file.write(bytes_.data(), static_cast<std::streamsize>(bytes_.size())).flush()) {
     throw std::runtime_error(path + ": cannot be written");
   }
 }

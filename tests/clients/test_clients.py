@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -18,7 +19,7 @@ from acestep.gateway.v1 import music_service_pb2_grpc as rpc
 from common.errors import AceError, Kind, Violation
 from common.interceptors import CallInterceptor
 from tests.cli.test_access import TOKEN, guarded_gateway
-from tests.clients.languages import NODE, BuiltClient
+from tests.clients.languages import NODE, ROOT, BuiltClient, built
 
 pytestmark = pytest.mark.timeout(400)  # the first test of each language builds its client
 
@@ -40,7 +41,11 @@ async def test_certificates_and_a_token_open_the_gateway(other_client: BuiltClie
 class Full(rpc.MusicServiceServicer):
     """Has no room, and says all that can be said of a request."""
 
+    def __init__(self) -> None:
+        self.asked: list[pb.GenerateMusicRequest] = []
+
     async def GenerateMusic(self, request: Any, context: Any) -> AsyncIterator[pb.GenerateMusicResponse]:
+        self.asked.append(request)
         raise AceError(
             Kind.OVERLOADED,
             "QUEUE_FULL",
@@ -115,15 +120,16 @@ async def test_a_deadline_ends_a_song_and_its_server_stops(
 
 
 class Sending(rpc.MusicServiceServicer):
-    """Sends a file, and what is said to be known of it."""
+    """Sends a file, and what is said to be known of it, if anything."""
 
-    def __init__(self, data: bytes, song: pb.Song) -> None:
+    def __init__(self, data: bytes, song: pb.Song | None) -> None:
         self._data, self._song = data, song
 
     async def GenerateMusic(self, request: Any, context: Any) -> AsyncIterator[pb.GenerateMusicResponse]:
         yield pb.GenerateMusicResponse(audio_start=pb.AudioStart(byte_count=len(self._data)))
         yield pb.GenerateMusicResponse(audio=pb.AudioChunk(data=self._data))
-        yield pb.GenerateMusicResponse(song=self._song)
+        if self._song is not None:
+            yield pb.GenerateMusicResponse(song=self._song)
 
 
 @pytest.mark.parametrize(
@@ -131,11 +137,12 @@ class Sending(rpc.MusicServiceServicer):
     [
         (pb.Song(audio_sha256=sha256(b"another file").hexdigest()), "the song arrived damaged"),
         (pb.Song(error=pb.SongError(message="8 requests wait")), "8 requests wait"),
+        (None, "no song came"),
     ],
-    ids=["damaged", "failed"],
+    ids=["damaged", "failed", "missing"],
 )
 async def test_a_song_that_is_none_is_not_written(
-    other_client: BuiltClient, tmp_path: Path, song: pb.Song, told: str
+    other_client: BuiltClient, tmp_path: Path, song: pb.Song | None, told: str
 ) -> None:
     async with serving_music(Sending(b"a file", song)) as address:
         done = await other_client.run("--caption", "x", "--address", address, cwd=tmp_path)
@@ -160,6 +167,25 @@ async def test_reason_bad_fields_and_the_time_to_come_again_are_told(
     assert not list(tmp_path.glob("*.flac"))
 
 
+async def test_what_is_given_is_sent_and_what_is_not_is_left_out(
+    other_client: BuiltClient, tmp_path: Path
+) -> None:
+    full = Full()
+    async with serving_music(full) as address:
+        await other_client.run(
+            "--caption", "x", "--duration", "0", "--seed", "0", "--address", address, cwd=tmp_path
+        )
+        await other_client.run("--lyrics", "la", "--address", address, cwd=tmp_path)
+
+    for request in full.asked:
+        assert request.request_id
+        request.ClearField("request_id")
+    assert full.asked == [
+        pb.GenerateMusicRequest(caption="x", duration_seconds=0.0, batch=pb.BatchParams(seeds=[0])),
+        pb.GenerateMusicRequest(lyrics="la"),
+    ]
+
+
 async def test_a_gateway_that_is_not_there_is_unavailable(
     other_client: BuiltClient, tmp_path: Path
 ) -> None:
@@ -176,11 +202,42 @@ async def test_a_certificate_that_is_not_there_is_named(other_client: BuiltClien
     assert "no-such.pem" in done.err
 
 
-async def test_an_option_that_there_is_not_is_refused(other_client: BuiltClient, tmp_path: Path) -> None:
-    done = await other_client.run("--captoin", "x", cwd=tmp_path)
+async def test_half_a_pair_for_tls_is_refused(other_client: BuiltClient, tmp_path: Path) -> None:
+    (tmp_path / "own.pem").touch()
+
+    done = await other_client.run("--caption", "x", "--tls-certificate", "own.pem", cwd=tmp_path)
+
+    assert done.code == 1
+    assert "a certificate and its key must be given together" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--captoin", "x"), "captoin"),
+        (("--caption", "x", "song"), "song"),
+        (("--caption", "x", "--duration", "10x"), "10x"),
+        (("--caption", "x", "--seed", "0.5"), "0.5"),
+    ],
+    ids=["option", "word", "duration", "seed"],
+)
+async def test_a_mistake_on_the_command_line_is_told(
+    other_client: BuiltClient, tmp_path: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    done = await other_client.run(*arguments, cwd=tmp_path)
 
     assert done.code == 2
-    assert "--caption" in done.err or "-caption" in done.err
+    assert told in done.err
+
+
+def test_stubs_leave_what_else_is_in_a_folder(tmp_path: Path) -> None:
+    built(NODE)  # brings the plugin
+    (tmp_path / "mine.ts").touch()
+
+    subprocess.run([ROOT / "scripts/stubs", "node", tmp_path], check=True)
+
+    assert (tmp_path / "mine.ts").exists()
+    assert (tmp_path / "acestep/gateway/v1/music_service_pb.ts").exists()
 
 
 def test_the_lock_file_of_node_names_no_registry() -> None:

@@ -11,7 +11,7 @@ import {
 } from "../gen/acestep/gateway/v1/music_service_pb.js";
 import { MusicClient } from "./client.js";
 import { MusicError } from "./errors.js";
-import { ACCESS, access, optionalNumber, parsed } from "./options.js";
+import { ACCESS, access, optionalInteger, optionalNumber, parsed } from "./options.js";
 
 const USAGE = `usage: generate --caption TEXT [--lyrics TEXT] [--duration SECONDS] [--seed NUMBER]
     [--output FILE] [--cancel-after SECONDS] [--timeout SECONDS] [--address HOST:PORT]
@@ -62,6 +62,8 @@ async function main(): Promise<number> {
   });
   const reach = access(values);
   const cancelAfter = optionalNumber("cancel-after", values["cancel-after"]);
+  const duration = optionalNumber("duration", values.duration);
+  const seed = optionalInteger("seed", values.seed);
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   let timer: NodeJS.Timeout | undefined;
@@ -69,13 +71,14 @@ async function main(): Promise<number> {
   const client = new MusicClient(reach);
   const file = new SongFile();
   const printProgress = progressPrinter();
+  let written = false;
   try {
     const request = {
       requestId: randomUUID(), // by which the server knows a request that is sent again
       caption: values.caption ?? "",
       lyrics: values.lyrics ?? "",
-      durationSeconds: optionalNumber("duration", values.duration),
-      batch: values.seed === undefined ? undefined : { seeds: [BigInt(values.seed)] },
+      durationSeconds: duration,
+      batch: seed === undefined ? undefined : { seeds: [seed] },
     };
     for await (const response of client.generate(request, { ...reach, signal: stop.signal })) {
       if (response.event.case === "accepted" && cancelAfter !== undefined) {
@@ -86,8 +89,10 @@ async function main(): Promise<number> {
       if (song === undefined) continue;
       const path = values.output ?? "song.flac";
       writeFileSync(path, file.bytes());
+      written = true;
       console.log(`${path}: ${song.actualDurationSeconds} s, seed ${song.seeds?.ditSeed}`);
     }
+    if (!written) throw new Error("no song came");
     return 0;
   } catch (error) {
     if (!(error instanceof MusicError)) throw error;

@@ -32,6 +32,9 @@ export function access(values: AccessValues): Access {
   const ca = file("tls-ca");
   const key = file("tls-key");
   const certificate = file("tls-certificate");
+  if ((key === null) !== (certificate === null)) {
+    throw new Error("a certificate and its key must be given together");
+  }
   const secure = values.tls === true || ca !== null || certificate !== null || key !== null;
   return {
     address: String(values.address ?? process.env["ACESTEP_ADDRESS"] ?? "localhost:50050"),
@@ -49,14 +52,25 @@ export function parsed<Options extends NonNullable<Parameters<typeof parseArgs>[
   try {
     return parseArgs({ options, strict: true }).values;
   } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n${usage}`);
-    process.exit(2);
+    refuse(`${error instanceof Error ? error.message : error}\n${usage}`);
   }
+}
+
+function refuse(complaint: string): never {
+  console.error(complaint);
+  process.exit(2);
 }
 
 export function optionalNumber(name: string, text: string | boolean | undefined): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (!Number.isFinite(value)) throw new Error(`--${name}: ${text} is not a number`);
+  if (!Number.isFinite(value)) refuse(`--${name}: ${text} is not a number`);
   return value;
+}
+
+/** Of 64 bits, which a `number` cannot hold. */
+export function optionalInteger(name: string, text: string | undefined): bigint | undefined {
+  if (text === undefined) return undefined;
+  if (!/^-?\d+$/.test(text)) refuse(`--${name}: ${text} is not a number`);
+  return BigInt(text);
 }

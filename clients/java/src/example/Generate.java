@@ -82,6 +82,7 @@ public final class Generate {
       }
       var responses = stub.generateMusic(request());
       var file = new SongFile();
+      boolean written = false;
       while (responses.hasNext()) {
         var response = responses.next();
         if (response.hasAccepted() && options.has("cancel-after")) {
@@ -94,9 +95,13 @@ public final class Generate {
         if (song.isPresent()) {
           var path = Path.of(options.text("output", "song.flac"));
           file.write(path);
+          written = true;
           System.out.printf(Locale.ROOT, "%s: %.1f s, seed %d%n", path,
               song.get().getActualDurationSeconds(), song.get().getSeeds().getDitSeed());
         }
+      }
+      if (!written) {
+        throw new IOException("no song came");
       }
     } catch (IOException | IllegalArgumentException error) { // of a file, a song, or a certificate
       throw new Broken(error);

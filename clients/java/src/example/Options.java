@@ -18,9 +18,11 @@ final class Options {
   private static final Set<String> NAMES = Set.of("caption", "lyrics", "duration", "seed", "output",
       "cancel-after", "timeout", "address", "tls-ca", "tls-certificate", "tls-key");
 
+  private static final Set<String> SECONDS = Set.of("duration", "cancel-after", "timeout");
+
   private final Map<String, String> values = new HashMap<>();
 
-  /** Throws {@code IllegalArgumentException} for an option that there is not. */
+  /** Throws {@code IllegalArgumentException} for an option that there is not, and for what is no number. */
   Options(String[] arguments) {
     var rest = new ArrayDeque<>(List.of(arguments));
     while (!rest.isEmpty()) {
@@ -29,11 +31,24 @@ final class Options {
       if (name.equals(TLS)) {
         values.put(TLS, "");
       } else if (NAMES.contains(name) && !rest.isEmpty()) {
-        values.put(name, rest.pop());
+        values.put(name, checked(name, rest.pop()));
       } else {
         throw new IllegalArgumentException("no such option, or no value for it: " + option);
       }
     }
+  }
+
+  private static String checked(String name, String value) {
+    try {
+      if (SECONDS.contains(name)) {
+        Double.parseDouble(value);
+      } else if (name.equals("seed")) {
+        Long.parseLong(value);
+      }
+    } catch (NumberFormatException error) {
+      throw new IllegalArgumentException(value + " is not a number");
+    }
+    return value;
   }
 
   boolean has(String name) {

@@ -30,7 +30,7 @@ final class Reach {
 
   private Reach() {}
 
-  /** Connects at the first call. */
+  /** Connects at the first call. Throws {@code IllegalArgumentException} for half a pair. */
   static ManagedChannel channel(Options options) throws SSLException {
     var builder = NettyChannelBuilder
                       .forTarget(options.text("address", environment("ACESTEP_ADDRESS", "localhost:50050")))
@@ -42,11 +42,14 @@ final class Reach {
     if (!options.secure()) {
       return builder.usePlaintext().build();
     }
+    if (options.has("tls-certificate") != options.has("tls-key")) {
+      throw new IllegalArgumentException("a certificate and its key must be given together");
+    }
     var tls = GrpcSslContexts.forClient();
     if (options.has("tls-ca")) {
       tls.trustManager(new File(options.text("tls-ca", "")));
     }
-    if (options.has("tls-certificate") || options.has("tls-key")) {
+    if (options.has("tls-certificate")) {
       tls.keyManager(new File(options.text("tls-certificate", "")), new File(options.text("tls-key", "")));
     }
     return builder.sslContext(tls.build()).build();
