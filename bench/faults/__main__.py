@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bench.faults import callers, machine, network, processes
 from bench.faults.farm import Farm, farm
-from bench.faults.finding import Finding, table
+from bench.faults.finding import Finding, NotHere, table
 from bench.faults.network import Net, net
 
 PAUSE_S = 30.0
@@ -73,13 +73,13 @@ async def every(first_port: int, wanted: set[str]) -> tuple[list[Finding], list[
                 async with net(Path(folder), first_port) as hosts:
                     for name in apart:
                         findings.append(await _told(name, BETWEEN_HOSTS[name](hosts)))
-            except RuntimeError as error:
+            except NotHere as error:
                 left_out.append(f"{', '.join(apart)}: {error}")
     for name in (name for name in WITH_OWN_MACHINE if name in wanted):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 findings.append(await _told(name, WITH_OWN_MACHINE[name](Path(folder), first_port)))
-            except RuntimeError as error:
+            except NotHere as error:
                 left_out.append(f"{name}: {error}")
     return findings, left_out
 

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from bench.faults.finding import NotHere
+
 TUN = Path("/dev/net/tun")
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
@@ -84,30 +86,37 @@ class Hosts:
 
 @contextmanager
 def hosts(middle: str, others: Sequence[str], callers: str) -> Iterator[Hosts]:
-    """Raises `RuntimeError` if there can be none here. Nothing is left behind."""
+    """Raises `NotHere` if there can be none here. Nothing is left behind."""
     if reason := available():
-        raise RuntimeError(reason)
+        raise NotHere(reason)
+    with ExitStack() as after:
+        try:
+            laid = _lay(after, middle, others, callers)
+        except (OSError, subprocess.CalledProcessError) as error:  # root of a container, perhaps
+            raise NotHere(f"no hosts can be made: {error}") from None
+        yield laid
+
+
+def _lay(after: ExitStack, middle: str, others: Sequence[str], callers: str) -> Hosts:
     tag = f"ace{os.getpid()}"
     spaces = {name: f"{tag}-{name}" for name in (middle, *others)}
-    with ExitStack() as after:
-        for space in spaces.values():
-            _ip("netns", "add", space)
-            after.callback(_ip, "netns", "del", space)
-            _ip("-n", space, "link", "set", "lo", "up")
-        # One address for the middle, whatever cable it is reached by.
-        _ip("-n", spaces[middle], "addr", "add", f"{NET}.0.1/32", "dev", "lo")
-        _ip("netns", "exec", spaces[middle], "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
-        addresses, cables = {middle: f"{NET}.0.1"}, dict[str, Cable]()
-        for number, name in enumerate((*others, callers), start=1):
-            addresses[name] = f"{NET}.{number}.2"
-            cables[name] = _cable(
-                f"ace{os.getpid() % 10_000}{number}", number, spaces[middle], spaces.get(name)
-            )
-            after.callback(_remove, cables[name], _carrying(cables[name]))
-        prefixes: dict[str, Sequence[str]] = {
-            name: ("ip", "netns", "exec", space) for name, space in spaces.items()
-        }
-        yield Hosts(prefixes, addresses, cables)
+    for space in spaces.values():
+        _ip("netns", "add", space)
+        after.callback(_ip, "netns", "del", space)
+        _ip("-n", space, "link", "set", "lo", "up")
+    # One address for the middle, whatever cable it is reached by.
+    _ip("-n", spaces[middle], "addr", "add", f"{NET}.0.1/32", "dev", "lo")
+    _ip("netns", "exec", spaces[middle], "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+    addresses, cables = {middle: f"{NET}.0.1"}, dict[str, Cable]()
+    for number, name in enumerate((*others, callers), start=1):
+        addresses[name] = f"{NET}.{number}.2"
+        device = f"ace{os.getpid() % 10_000}{number}"
+        cables[name] = _cable(device, number, spaces[middle], spaces.get(name))
+        after.callback(_remove, cables[name], _carrying(cables[name]))
+    prefixes: dict[str, Sequence[str]] = {
+        name: ("ip", "netns", "exec", space) for name, space in spaces.items()
+    }
+    return Hosts(prefixes, addresses, cables)
 
 
 def _cable(device: str, number: int, middle: str, other: str | None) -> Cable:

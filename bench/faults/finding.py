@@ -6,6 +6,10 @@ from dataclasses import dataclass
 NOTHING = "nothing"
 
 
+class NotHere(Exception):
+    """This machine, or this user, cannot make the fault; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a fault did."""

@@ -16,7 +16,7 @@ from acestep.client.audio import Samples
 from acestep.errors import ServiceError
 from acestep.gateway.v1 import music_service_pb2 as pb
 from bench.faults.farm import GATEWAY, REPLICAS, Farm, Place, Told, farm, follow, request, song
-from bench.faults.finding import NOTHING, Finding
+from bench.faults.finding import NOTHING, Finding, NotHere
 
 MIB = 1 << 20
 DISK_BYTES = 2 * MIB
@@ -27,16 +27,16 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of `DISK_BYTES` at `folder`. Raises `RuntimeError` if none can be mounted."""
+    """A file system of `DISK_BYTES` at `folder`. Raises `NotHere` if none can be mounted."""
     if os.geteuid() != 0:
-        raise RuntimeError("a small file system needs root")
+        raise NotHere("a small file system needs root")
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", folder],
         check=False,
         capture_output=True,
     )
     if mounted.returncode:
-        raise RuntimeError(f"no file system can be mounted: {mounted.stderr.decode().strip()}")
+        raise NotHere(f"no file system can be mounted: {mounted.stderr.decode().strip()}")
     try:
         yield
     finally:
@@ -93,14 +93,14 @@ def _free_bytes(folder: Path) -> int:
 
 @contextmanager
 def memory_limit(byte_count: int) -> Iterator[tuple[str, ...]]:
-    """What starts a command that is killed above it. Raises `RuntimeError` without control groups."""
+    """What starts a command that is killed above it. Raises `NotHere` without control groups."""
     v2 = (CGROUPS / "cgroup.controllers").exists()
     group = (CGROUPS if v2 else CGROUPS / "memory") / f"ace{os.getpid()}"
     try:
         group.mkdir()
         (group / ("memory.max" if v2 else "memory.limit_in_bytes")).write_text(str(byte_count))
     except OSError as error:
-        raise RuntimeError(f"no control group can be made: {error}") from None
+        raise NotHere(f"no control group can be made: {error}") from None
     try:
         yield ("sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh")
     finally:
@@ -157,7 +157,7 @@ async def _big_song(running: Farm) -> Told:
 async def clock_jumps(folder: Path, first_port: int, jump_s: int = 3600) -> Finding:
     """The wall clocks of all services go wrong under a song; they are set back under another."""
     if not FAKETIME.exists():
-        raise RuntimeError("libfaketime is not installed")
+        raise NotHere("libfaketime is not installed")
     clock = folder / "clock"
     clock.write_text("+0")
     faked = (

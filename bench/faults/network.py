@@ -30,7 +30,7 @@ class Net:
 
 @asynccontextmanager
 async def net(folder: Path, first_port: int) -> AsyncIterator[Net]:
-    """Raises `RuntimeError` where there can be no hosts."""
+    """Raises `NotHere` where there can be no hosts."""
     with hosts(GATEWAY, REPLICAS, CALLERS) as there:
         places = {name: Place(there.addresses[name], there.prefixes[name]) for name in (GATEWAY, *REPLICAS)}
         async with farm(folder, first_port, places=places) as running:
