@@ -43,7 +43,7 @@ class Bench:
         self.ours: DiffusionTransformer
         self.peer: AceStepTransformer1DModel
         self.ours, self.peer = networks(self.sizes, device, self.dtype)
-        self.flops_per_s, self.bytes_per_s = self._rates()
+        self.flops_per_s, self.bytes_per_s = rates(device, self.dtype, self.ms)
 
     def song(self, seconds: float) -> Song:
         return song(seconds, self.sizes, self.device, self.dtype)
@@ -65,18 +65,21 @@ class Bench:
         needed = sum(flops(self.sizes, *each) for each in zip(lengths_s, asked, strict=True))
         return 1e3 * max(needed / self.flops_per_s, weight_bytes(self.ours) / self.bytes_per_s)
 
-    def _rates(self) -> tuple[float, float]:
-        size = 8192 if self.device.type == "cuda" else 1024
-        a, b = (torch.randn(size, size, device=self.device).to(self.dtype) for _ in range(2))
-        source = torch.ones((1 << 31) if self.device.type == "cuda" else (1 << 26), device=self.device)
-        target = torch.empty_like(source)
-        product_s = self.ms(lambda: a @ b) / 1e3
-        copy_s = self.ms(lambda: target.copy_(source)) / 1e3
-        return 2 * size**3 / product_s, 2 * source.numel() * source.element_size() / copy_s
-
     def _settle(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
+
+
+def rates(
+    device: torch.device, dtype: torch.dtype, ms: Callable[[Callable[[], object]], float]
+) -> tuple[float, float]:
+    """Operations per second of a large matrix product, and bytes per second of a large copy."""
+    size = 8192 if device.type == "cuda" else 1024
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    source = torch.ones((1 << 30) if device.type == "cuda" else (1 << 26), device=device)
+    target = torch.empty_like(source)
+    product_s, copy_s = ms(lambda: a @ b) / 1e3, ms(lambda: target.copy_(source)) / 1e3
+    return 2 * size**3 / product_s, 2 * source.numel() * source.element_size() / copy_s
 
 
 def repeated(step: Callable[[], object]) -> Callable[[], None]:
@@ -133,6 +136,7 @@ def agreement(bench: Bench) -> str:
     theirs = peer_step(bench.peer, [each], T)[0].float()
     exact, _ = networks(bench.sizes, bench.device, bench.dtype)
     exact.float()
+    exact.prepare(torch.zeros(1, bench.sizes.condition_width, device=bench.device))
     wide = Song(each.seconds, each.latents.float(), each.context.float(), each.condition.float())
     truth = exact([wide.row(exact, T)])[0]
     far = [((one - truth).norm() / truth.norm()).item() for one in (mine, theirs)]

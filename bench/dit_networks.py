@@ -73,10 +73,8 @@ class Song:
         return Row(frames, network.moments([t])[0], heard)
 
 
-def networks(
-    sizes: Sizes, device: torch.device, dtype: torch.dtype
-) -> tuple[DiffusionTransformer, AceStepTransformer1DModel]:
-    """Ours and diffusers', ready to predict."""
+def peer_network(sizes: Sizes, device: torch.device, dtype: torch.dtype) -> AceStepTransformer1DModel:
+    """diffusers', of random weights."""
     torch.manual_seed(0)
     with device:
         peer = AceStepTransformer1DModel(
@@ -92,15 +90,27 @@ def networks(
             sliding_window=sizes.window,
             encoder_hidden_size=sizes.condition_width,
         )
-    peer = peer.to(dtype).eval().requires_grad_(False)
-    published = {published_name(f"decoder.{name}"): value for name, value in peer.state_dict().items()}
-    join(published, sizes)
+    return peer.to(dtype).eval().requires_grad_(False)
+
+
+def published(peer: AceStepTransformer1DModel) -> dict[str, Tensor]:
+    """Its weights under the names that the checkpoints have."""
+    return {published_name(f"decoder.{name}"): value for name, value in peer.state_dict().items()}
+
+
+def networks(
+    sizes: Sizes, device: torch.device, dtype: torch.dtype
+) -> tuple[DiffusionTransformer, AceStepTransformer1DModel]:
+    """Ours and diffusers', ready to predict."""
+    peer = peer_network(sizes, device, dtype)
+    tensors = published(peer)
+    join(tensors, sizes)
     with torch.device("meta"):
         ours = DiffusionTransformer(sizes)
-    fill(ours, "decoder.", published)
-    refuse_left_over(published)
+    fill(ours, "decoder.", tensors)
+    refuse_left_over(tensors)
     ours.eval().requires_grad_(False)
-    ours.know_null(torch.randn(1, sizes.condition_width, device=device).to(dtype))
+    ours.prepare(torch.randn(1, sizes.condition_width, device=device).to(dtype))
     return ours, peer
 
 

@@ -136,7 +136,7 @@ def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetw
     _ready(transformer, device, dtype)
     _ready(conditioner, device, dtype)
     with torch.inference_mode():
-        transformer.know_null(conditioner.null_condition_emb[0])
+        transformer.prepare(conditioner.null_condition_emb[0])
     return DitNetworks(
         revision=of_checkpoint(folder),
         is_turbo=config["is_turbo"],

@@ -3,10 +3,10 @@
 Source: spec dit.md 1.6 (windows).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from typing import Optional
 
 import torch
 from torch import Tensor
@@ -14,65 +14,85 @@ from torch.nn import functional
 
 BLOCK = 128
 """Queries that share a stretch of keys where a window is cut out block by block."""
-FLASH_KINDS = (torch.bfloat16, torch.float16)
-MAX_FLASH_WIDTH = 256
+KERNEL_KINDS = (torch.bfloat16, torch.float16)
+KERNEL_WIDTHS = (16, 32, 64, 128)
+EVERYWHERE = -1
+"""The reach of attention without a window, as the operators tell it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spans:
-    """Where rows lie in a packed sequence."""
+    """Where rows lie in a packed sequence. What lies beyond the last row is heard by none."""
 
-    lengths: tuple[int, ...]
     edges: Tensor
     """Start of each row, and the end of the last: `[rows + 1]` int32, on the device."""
-
-    @property
-    def longest(self) -> int:
-        return max(self.lengths)
+    longest: int
+    """Tokens of the longest row, or more."""
 
 
 @lru_cache(maxsize=128)
 def spans(lengths: tuple[int, ...], device: torch.device) -> Spans:
     """Kept from step to step: a batch rarely changes, and a device must not wait for the host."""
     edges = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)
-    return Spans(lengths, edges.to(device))
+    return Spans(edges.to(device), max(lengths))
 
 
-def attend(
-    queries: Tensor, keys: Tensor, values: Tensor, asking: Spans, heard: Spans, window: int | None = None
+def attend(  # noqa: PLR0913, PLR0917
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    asking: Spans,
+    heard: Spans,
+    window: int | None = None,
+    norm: Tensor | None = None,
+    epsilon: float = 0.0,
 ) -> Tensor:
     """What each row of `asking` hears in its row of `heard`: `[tokens, heads, width]`, as `queries`.
 
     `keys` and `values` are `[tokens, key heads, width]`; a group of heads shares each. With a
-    `window` a token hears so many to either side, and itself.
+    `window` a token hears so many to either side, and itself. With a `norm` `[width]` the queries are
+    normed first. What tokens beyond the last row hear is undefined.
     """
-    if queries.is_cuda and queries.dtype in FLASH_KINDS and queries.shape[-1] <= MAX_FLASH_WIDTH:
-        return _flash(queries, keys, values, asking, heard, window)
-    asked = torch.split(queries, list(asking.lengths))
-    near, told = (torch.split(side, list(heard.lengths)) for side in (keys, values))
-    return _together([_row(*row, window) for row in zip(asked, near, told, strict=True)])
-
-
-def _flash(
-    queries: Tensor, keys: Tensor, values: Tensor, asking: Spans, heard: Spans, window: int | None
-) -> Tensor:
-    # The operator itself: its public wrapper `varlen_attn` takes other arguments in each torch.
-    reach = -1 if window is None else window
-    mixed: Tensor = torch.ops.aten._flash_attention_forward(
-        queries,
-        keys,
-        values,
-        asking.edges,
-        heard.edges,
-        asking.longest,
-        heard.longest,
-        0.0,
-        False,
-        False,
-        window_size_left=reach,
-        window_size_right=reach,
-    )[0]
+    reach = EVERYWHERE if window is None else window
+    mixed: Tensor = _attend(
+        queries, keys, values, norm, epsilon, asking.edges, heard.edges, asking.longest, reach
+    )
     return mixed
+
+
+# An operator of its own: to the compiler one step, whatever computes it, and however many rows there are.
+@torch.library.custom_op("acestep::attend", mutates_args=())
+def _attend(  # noqa: PLR0913, PLR0917
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    norm: Optional[Tensor],  # noqa: UP045  # what torch 2.11 reads
+    epsilon: float,
+    asking: Tensor,
+    heard: Tensor,
+    longest: int,
+    reach: int,
+) -> Tensor:
+    if queries.is_cuda and queries.dtype in KERNEL_KINDS and queries.shape[-1] in KERNEL_WIDTHS:
+        # Its kernels are in a language that only torch for GPUs comes with.
+        from dit_service.network import kernels  # noqa: PLC0415
+
+        return kernels.attend(queries, keys, values, norm, epsilon, asking, heard, longest, reach)
+    if norm is not None:
+        queries = functional.rms_norm(queries, norm.shape, norm, epsilon)
+    mixed = torch.zeros(queries.shape, device=queries.device, dtype=queries.dtype)
+    for (start, end), (first, last) in zip(
+        pairwise(asking.tolist()), pairwise(heard.tolist()), strict=True
+    ):
+        if end > start:
+            near, told = keys[first:last], values[first:last]
+            mixed[start:end] = _row(queries[start:end], near, told, None if reach < 0 else reach)
+    return mixed
+
+
+@_attend.register_fake
+def _(queries: Tensor, *_: object) -> Tensor:
+    return torch.empty(queries.shape, device=queries.device, dtype=queries.dtype)
 
 
 def _row(queries: Tensor, keys: Tensor, values: Tensor, window: int | None) -> Tensor:
@@ -116,7 +136,3 @@ def _band(length: int, window: int, device: torch.device) -> Tensor:
     heard = ((query - key).abs() <= window) & (key >= 0) & (key < length)
     # Queries that only fill the last block hear anything: a softmax over nothing is not a number.
     return (heard | (query >= length))[:, None]
-
-
-def _together(rows: Sequence[Tensor]) -> Tensor:
-    return rows[0] if len(rows) == 1 else torch.cat(list(rows))

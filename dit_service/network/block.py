@@ -13,7 +13,7 @@ from dit_service.network.attention import Spans, attend
 from dit_service.network.sizes import Sizes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Heard:
     """What a song's tokens attend to beside each other, in every layer: its condition.
 
@@ -42,12 +42,25 @@ class Around:
     """The rows that hear a condition, one at least; they come first."""
     heard: Spans
     """What those rows hear."""
+    asked_tokens: int
+    """Tokens of those rows."""
     rotation: tuple[Tensor, Tensor]
     """Cosines and sines of the tokens' places, `[tokens, 1, width / 2]` float32."""
+    owners: Tensor | None
+    """The moment of each token, `[tokens]`; `None` where all have the first."""
 
-    @property
-    def asked_tokens(self) -> int:
-        return sum(self.asked_rows.lengths)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Owed:
+    """What a layer leaves to the next to add: there it is one step with the norm, and read once."""
+
+    added: Tensor
+    """`[tokens, hidden]`."""
+    table: Tensor
+    """The layer's own, whose last row is the gate."""
+
+    def paid(self, x: Tensor, moments: Tensor, owners: Tensor | None) -> Tensor:
+        return x + spread(moments[:, 5] + self.table[:, 5], owners) * self.added
 
 
 class Norm(nn.Module):
@@ -95,8 +108,9 @@ class CrossAttention(nn.Module):
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, around: Around) -> Tensor:
         """For tokens of the rows that are asked; `keys` and `values` are this layer's."""
-        queries = self.q_norm(self.query(x).unflatten(-1, (-1, self.head_width)))
-        mixed = attend(queries, keys, values, around.asked_rows, around.heard)
+        queries = self.query(x).unflatten(-1, (-1, self.head_width))
+        norm, epsilon = self.q_norm.weight, self.q_norm.epsilon
+        mixed = attend(queries, keys, values, around.asked_rows, around.heard, norm=norm, epsilon=epsilon)
         return self.o_proj(mixed.flatten(1))  # type: ignore[no-any-return]
 
     def heard(self, condition: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,19 +150,36 @@ class Block(nn.Module):
         self.scale_shift_table = nn.Parameter(torch.empty(1, 6, sizes.hidden))
 
     def forward(
-        self, x: Tensor, moment: Tensor, heard: tuple[Tensor, Tensor], unasked: Tensor, around: Around
-    ) -> Tensor:
-        """`x` `[tokens, hidden]` one layer on.
+        self,
+        x: Tensor,
+        owed: Owed,
+        moments: Tensor,
+        heard: tuple[Tensor, Tensor],
+        unasked: Tensor,
+        around: Around,
+    ) -> tuple[Tensor, Tensor]:
+        """`x` `[tokens, hidden]` one layer on, but for what its feed-forward adds, which comes beside it.
 
-        `moment` is what the time does to this layer: `[tokens or 1, 6, hidden]`. `heard` are its
-        keys and values for the rows that are asked, `unasked` `[1, hidden]` is for the others.
+        `owed` is what the layer before did not add. `moments` are what each time does to all layers,
+        `[moments, 6, hidden]`. `heard` are this layer's keys and values for the rows that are asked,
+        `unasked` `[1, hidden]` is for the others.
         """
-        shift, scale, gate, late_shift, late_scale, late_gate = moment.unbind(1)
+        told = spread(moments + self.scale_shift_table, around.owners)
+        shift, scale, gate, late_shift, late_scale, _ = told.unbind(1)
+        x = owed.paid(x, moments, around.owners)
         x = x + gate * self.self_attn(self.self_attn_norm(x) * (1 + scale) + shift, around)
-        asked, others = torch.split(x, [around.asked_tokens, len(x) - around.asked_tokens])
+        asked, others = x[: around.asked_tokens], x[around.asked_tokens :]
         asked = asked + self.cross_attn(self.cross_attn_norm(asked), *heard, around)
         x = torch.cat([asked, others + unasked]) if len(others) else asked
-        return x + late_gate * self.mlp(self.mlp_norm(x) * (1 + late_scale) + late_shift)  # type: ignore[no-any-return]
+        return x, self.mlp(self.mlp_norm(x) * (1 + late_scale) + late_shift)
+
+    def owes(self, added: Tensor) -> "Owed":
+        return Owed(added, self.scale_shift_table)
+
+
+def spread(per_moment: Tensor, owners: Tensor | None) -> Tensor:
+    """From one for each moment to one for each token; the first alone serves all tokens as it is."""
+    return per_moment[:1] if owners is None else per_moment.index_select(0, owners)
 
 
 def rotated(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
