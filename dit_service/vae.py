@@ -1,10 +1,12 @@
 """The audio codec over long audio: in tiles whose overlaps are cut off, so that joints are exact.
 
-Source: spec dit.md 4.1 and 4.3. The codec hears less far than one overlap.
+Source: spec dit.md 4.1 and 4.3.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -14,9 +16,12 @@ from common.errors import AceError, Kind
 from common.music import SAMPLE_RATE_HZ
 from common.revision import Revision
 from dit_service import heap
+from dit_service.canvas import SAMPLES_PER_FRAME
 
 TILES_BETWEEN = 4
 """Of so many tiles of the codec, one begins with memory that is all given back."""
+OVERLAP_FRAMES = 16
+"""Further than the codec hears: 9 frames (spec dit.md 1.2: at every rate kernels of 7, dilated up to 9)."""
 
 
 class Samples(Protocol):
@@ -40,15 +45,30 @@ class Tile:
         return int(self.core.start - self.window.start)
 
 
-def tiles(length: int, size: int, overlap: int) -> list[Tile]:
-    """Cover `length` with windows of at most `size`; cores follow each other without gap."""
-    if length <= size:
+def tiles(length: int, size: int, overlap: int, first: int | None = None) -> list[Tile]:
+    """Cover `length` with windows of at most `size`; cores follow each other without gap.
+
+    The first window is `first` long, if given.
+    """
+    if length <= (size if first is None else first):
         return [Tile(slice(0, length), slice(0, length))]
     stride = size - 2 * overlap
-    cores = [slice(start, min(start + stride, length)) for start in range(0, length, stride)]
+    second = stride if first is None else first - overlap
+    edges = [0, *range(second, length, stride), length]
+    cores = [slice(*edge) for edge in pairwise(edges)]
     return [
         Tile(slice(max(0, core.start - overlap), min(length, core.stop + overlap)), core) for core in cores
     ]
+
+
+class Coder(Protocol):
+    """Computes a tile. What it gives is on the device, and may be computed still."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """`[frames, channels]` to sound `[samples, 2]` float32."""
+
+    def encode(self, sound: Tensor) -> Tensor:
+        """`[samples, 2]` to the posterior's mean `[frames, channels]` float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +76,13 @@ class Vae:
     revision: Revision
     network: Any
     decode_tile_frames: int = 512
-    decode_overlap_frames: int = 64
+    decode_overlap_frames: int = OVERLAP_FRAMES
     encode_tile_samples: int = 30 * SAMPLE_RATE_HZ
-    encode_overlap_samples: int = 2 * SAMPLE_RATE_HZ
+    encode_overlap_samples: int = OVERLAP_FRAMES * SAMPLES_PER_FRAME
+    first_tile_frames: int | None = None
+    """Less than a tile, for a song that is heard from its first; `None` is a tile as the others."""
+    swift: Coder | None = None
+    """What computes tiles in place of the network."""
 
     @property
     def samples_per_frame(self) -> int:
@@ -69,17 +93,17 @@ class Vae:
         return int(self.network.config.decoder_input_channels)
 
     @property
-    def _device(self) -> torch.device:
+    def device(self) -> torch.device:
         device: torch.device = next(self.network.parameters()).device
         return device
 
     @property
-    def _dtype(self) -> torch.dtype:
+    def dtype(self) -> torch.dtype:
         dtype: torch.dtype = next(self.network.parameters()).dtype
         return dtype
 
     def decode_tiles(self, frames: int) -> list[Tile]:
-        return tiles(frames, self.decode_tile_frames, self.decode_overlap_frames)
+        return tiles(frames, self.decode_tile_frames, self.decode_overlap_frames, self.first_tile_frames)
 
     def decode(self, latents: Tensor) -> Iterator[Tensor]:
         """Audio of `latents` `[1, frames, channels]`, tile by tile: `[samples, 2]` float32 on the CPU.
@@ -87,12 +111,37 @@ class Vae:
         Raises `AceError` (INTERNAL) for latents that are no music: NaN, infinite or all zero.
         """
         refuse_unusable(latents)
-        hop = self.samples_per_frame
+        begun: deque[_Piece] = deque()
         for tile in self._one_by_one(self.decode_tiles(latents.shape[1])):
-            window = latents[:, tile.window].transpose(1, 2).to(self._dtype)
-            audio: Tensor = self.network.decoder(window)
-            core_samples = (tile.core.stop - tile.core.start) * hop
-            yield audio[0, :, tile.lead * hop :][:, :core_samples].T.float().cpu()
+            begun.append(self._begun(latents, tile))
+            if len(begun) > self._ahead:
+                yield begun.popleft().ready()
+        while begun:
+            yield begun.popleft().ready()
+
+    @property
+    def _ahead(self) -> int:
+        """Tiles that are begun before the one that is waited for: a GPU never waits for the host."""
+        return 1 if self.device.type == "cuda" else 0
+
+    def _begun(self, latents: Tensor, tile: Tile) -> "_Piece":
+        hop = self.samples_per_frame
+        window = latents[0, tile.window].to(self.dtype)
+        sound = self._decoded(window)
+        core_samples = (tile.core.stop - tile.core.start) * hop
+        return _Piece(sound[tile.lead * hop :][:core_samples])
+
+    def _decoded(self, window: Tensor) -> Tensor:
+        if self.swift is not None:
+            return self.swift.decode(window)
+        audio: Tensor = self.network.decoder(window.T[None])
+        return audio[0].T.float()
+
+    def _encoded(self, window: Tensor) -> Tensor:
+        if self.swift is not None:
+            return self.swift.encode(window)
+        mean: Tensor = self.network.encoder(window.T[None]).chunk(2, dim=1)[0]
+        return mean[0].T.float()
 
     def encode_tiles(self, samples: int) -> list[Tile]:
         return tiles(samples, self.encode_tile_samples, self.encode_overlap_samples)
@@ -105,10 +154,9 @@ class Vae:
         """
         hop = self.samples_per_frame
         for tile in self._one_by_one(self.encode_tiles(len(waveform))):
-            window = torch.as_tensor(waveform[tile.window]).T[None].to(self._device, self._dtype)
-            mean, _ = self.network.encoder(window).chunk(2, dim=1)
+            window = torch.as_tensor(waveform[tile.window]).to(self.device, self.dtype)
             core_frames = (tile.core.stop - tile.core.start) // hop
-            yield mean[:, :, tile.lead // hop :][:, :, :core_frames].transpose(1, 2).float()
+            yield self._encoded(window)[None, tile.lead // hop :][:, :core_frames]
 
     def _one_by_one(self, tiles: list[Tile]) -> Iterator[Tile]:
         """`tiles`. On a CPU, memory that earlier ones have freed is given back now and then.
@@ -117,9 +165,27 @@ class Vae:
         Not before every tile: fresh pages take time, and a short song does without.
         """
         for place, tile in enumerate(tiles):
-            if self._device.type == "cpu" and place % TILES_BETWEEN == TILES_BETWEEN - 1:
+            if self.device.type == "cpu" and place % TILES_BETWEEN == TILES_BETWEEN - 1:
                 heap.give_back()
             yield tile
+
+
+class _Piece:
+    """Sound on its way from the device."""
+
+    def __init__(self, sound: Tensor) -> None:
+        self._ended: torch.cuda.Event | None = None
+        self._sound = sound
+        if sound.is_cuda:
+            self._sound = torch.empty(sound.shape, pin_memory=True)
+            self._sound.copy_(sound, non_blocking=True)
+            self._ended = torch.cuda.Event()
+            self._ended.record()
+
+    def ready(self) -> Tensor:
+        if self._ended is not None:
+            self._ended.synchronize()
+        return self._sound
 
 
 def refuse_unusable(latents: Tensor) -> None:

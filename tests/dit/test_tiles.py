@@ -1,10 +1,12 @@
 """What the recorded cases leave open of texts and tiles."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from dit_service.text_encoder import TextEncoder
-from dit_service.vae import Vae
+from dit_service.vae import Vae, tiles
 from tests.dit.golden import assert_close, wave
 
 
@@ -25,3 +27,26 @@ def test_encoding_in_tiles_gives_what_encoding_at_once_gives(vae: Vae, samples: 
 
     (whole,) = vae.encode(sound)
     assert_close(latents, whole.transpose(1, 2))
+
+
+@pytest.mark.parametrize("length", [1, 50, 51, 100, 101, 120, 121, 1000])
+def test_tiles_follow_each_other_from_a_small_first_one(length: int) -> None:
+    found = tiles(length, 100, 10, first=50)
+
+    assert found[0].window == slice(0, min(50, length))
+    assert [tile.core.start for tile in found] == [0, *(tile.core.stop for tile in found[:-1])]
+    assert found[-1].core.stop == length
+    for tile in found[1:]:
+        assert tile.window.stop - tile.window.start <= 100
+        assert tile.lead == 10
+        assert tile.window.stop == min(tile.core.stop + 10, length)
+
+
+def test_tiles_overlap_by_all_that_the_codec_hears(vae: Vae) -> None:
+    latents = torch.randn(1, 300, vae.latent_channels, generator=torch.Generator().manual_seed(1))
+    small = replace(vae, decode_tile_frames=100, first_tile_frames=50)
+
+    joined = torch.cat(list(small.decode(latents)))
+
+    (whole,) = vae.decode(latents)
+    assert_close(joined, whole)

@@ -1,0 +1,1 @@
+"""The audio codec on a GPU: each convolution one kernel, with what surrounds it."""
