@@ -7,6 +7,7 @@ from acestep.dit.v1 import dit_service_pb2_grpc as dit_grpc
 from common.server import serving, until_signalled
 from common.service import run
 from common.slot import Slot
+from dit_service import compile_cache
 from dit_service.engine import Engine
 from dit_service.lane import Lane
 from dit_service.servicer import DitServicer, Limits
@@ -17,6 +18,8 @@ SERVICE_NAME = dit_pb2.DESCRIPTOR.services_by_name["DitService"].full_name
 
 
 async def main(settings: Settings) -> None:
+    if settings.compile_cache is not None:
+        compile_cache.keep_in(settings.compile_cache)
     slot = Slot[Engine]("the DiT service")
     lane = Lane(settings.max_queued, settings.songs_at_once)
     limits = Limits(settings.max_queued, settings.max_calls, settings.max_upload_bytes)
@@ -37,6 +40,7 @@ async def main(settings: Settings) -> None:
                 threads=settings.threads,
                 song_memory=settings.max_song_memory,
                 model_memory=settings.max_model_memory,
+                compiled=settings.compile,
             )
         )
         await asyncio.wait({stop, loading}, return_when=asyncio.FIRST_COMPLETED)

@@ -84,6 +84,7 @@ class Velocity:
         self._projected = guidance.ProjectedGuidance(diffusion.guidance_scale)
         self._moments = networks.transformer.moments(route.times)
         self._heard: tuple[Conditions, Heard] | None = None
+        self._last: Pass | None = None
 
     def __call__(
         self, latents: Tensor, step: int, at_its_end: bool = False
@@ -107,7 +108,7 @@ class Velocity:
         return self._projected(towards, unasked)
 
     def _passed(self, *rows: Row) -> Generator[Pass, None, list[Tensor]]:
-        due = Pass(self._transformer, rows)
+        self._last = due = Pass(self._transformer, rows, self._last)
         yield due
         return due.velocities()
 

@@ -14,10 +14,15 @@ from dit_service.network.transformer import DiffusionTransformer, Row
 class Pass(Due):
     """The pass that a song's next step needs: a row, or two if it is guided."""
 
-    def __init__(self, transformer: DiffusionTransformer, rows: Sequence[Row]) -> None:
+    def __init__(
+        self, transformer: DiffusionTransformer, rows: Sequence[Row], before: "Pass | None" = None
+    ) -> None:
+        """`before` is the song's pass before this one."""
         self._transformer = transformer
         self._rows = rows
+        self._before = before
         self._velocities: list[Tensor] | None = None
+        self._ended: torch.cuda.Event | None = None
 
     @property
     def group(self) -> object:
@@ -53,4 +58,17 @@ class Pass(Due):
             each._velocities = [next(velocities).float()[None] for _ in each._rows]
             each._rows = ()  # their memory is needed again
         if self._transformer.device.type == "cuda":
-            torch.cuda.synchronize(self._transformer.device)  # so that a step's time is its own
+            _keep_pace(passes)
+
+
+def _keep_pace(passes: Sequence[Pass]) -> None:
+    """Let the host be one pass ahead of a GPU, which so never waits for it, and no more.
+
+    Were it further ahead, what comes would wait for all of that, and a song could not be cancelled.
+    """
+    ended = torch.cuda.Event()
+    ended.record()
+    for each in passes:
+        if each._before is not None and each._before._ended is not None:
+            each._before._ended.synchronize()
+        each._ended, each._before = ended, None

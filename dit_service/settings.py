@@ -36,6 +36,14 @@ class Settings(Exposure):
     threads: int = 0
     """CPU threads that networks use; 0 leaves the choice to torch."""
 
+    compile: bool = True
+    """On a GPU, compile the networks' layers and replay small passes as CUDA graphs. `false` computes
+    as a CPU does: slower, but ready at once."""
+
+    compile_cache: Path | None = None
+    """Folder that keeps what was compiled, so that the next start need not wait for it. Default: where
+    torch keeps it, which in a container is gone with it."""
+
     max_batch: int = 0
     """Songs that are rendered at once, their steps together. 0 is 16 on a GPU and 1 on a CPU, where
     that gains little and makes every song of a batch as late as the last."""

@@ -79,11 +79,13 @@ class TorchEngine:
         threads: int = 0,
         song_memory: int = 0,
         model_memory: int = 0,
+        compiled: bool = False,
     ) -> "TorchEngine":
         """Read `names` and what they share from `folder`; the first is the default model.
 
         Networks compute in bfloat16 on a GPU and in float32 on a CPU; `threads` of 0 leaves
-        torch its own number of CPU threads, and a memory of 0 all of a GPU that is free. Raises
+        torch its own number of CPU threads, and a memory of 0 all of a GPU that is free. On a GPU
+        they may be `compiled`, which takes a while and makes them faster. Raises
         `CheckpointError` if a checkpoint is missing or not whole, or if they do not fit into
         `model_memory` together, `RuntimeError` if the device does not exist.
         """
@@ -98,6 +100,13 @@ class TorchEngine:
         text_encoder = TextEncoder.load(common.text_encoder, device, dtype, common.tokenizer)
         vae = Vae(of_checkpoint(common.vae), load_vae(common.vae, device, dtype))
         models = {name: prepared(load_dit(folder / name, device, dtype)) for name in names}
+        if compiled and device.type == "cuda":
+            # Its kernels are in a language that only torch for GPUs comes with.
+            from dit_service.hurry import hurried, hurry  # noqa: PLC0415
+
+            vae = hurried(vae)
+            for model in models.values():
+                hurry(model.networks)
         return cls(models, text_encoder, vae, device, song_memory or _free_for_songs(vae, device, dtype))
 
     @property
@@ -163,13 +172,17 @@ class TorchEngine:
         source = yield from self._source(model.networks, job)
         timbre = self._timbre(model, job.reference)
         path = Steering(model.networks, self._text_encoder, job, timbre).route(source)
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)  # once a song: else its first step would be told as longer
+        self._settle()
         watch.lap(Phase.CONDITIONING)
         steps = 1 + self._source_tiles(job)
         yield Progress(Phase.CONDITIONING, steps, steps)
         latents = yield from self._denoised(model.networks, path, job, watch)
         yield from self._song(latents[:, : job.frame_count], watch)
+
+    def _settle(self) -> None:
+        """Wait for the device, so that a phase's time is its own."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
 
     def _encoding(
         self, waveform: Waveform, tokenizing_model: str | None
@@ -234,6 +247,8 @@ class TorchEngine:
                 yield event
                 continue
             latents, done = event, done + 1
+            if done == path.step_count:
+                self._settle()
             watch.lap(Phase.DIFFUSION)
             yield Progress(Phase.DIFFUSION, done, path.step_count)
         return latents
@@ -282,7 +297,7 @@ class TorchEngine:
 class _Stopwatch:
     """Adds up the time spent by phase, waiting for other songs' pieces of work included.
 
-    It does not wait for the device: a pass and a tile have done so when a lap ends.
+    It does not wait for the device: in the diffusion a lap ends when the pass before it is done.
     """
 
     def __init__(self) -> None:

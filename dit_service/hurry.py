@@ -1,0 +1,50 @@
+"""What is done to loaded networks so that a GPU computes them as fast as it can."""
+
+import logging
+import time
+from dataclasses import replace
+
+import torch
+
+from dit_service.codec.oobleck import Oobleck, can_take
+from dit_service.network.recordings import STEP, Recordings
+from dit_service.networks import DitNetworks
+from dit_service.vae import Vae
+
+logger = logging.getLogger(__name__)
+
+WARM_TOKENS = 3072
+"""Songs of up to so many tokens, four minutes, are recorded at the start; others are when they come."""
+TILE_FRAMES = 1024
+FIRST_TILE_FRAMES = 128
+
+
+@torch.inference_mode()
+def hurry(networks: DitNetworks) -> None:
+    """Compile the transformer, and record its passes of common lengths."""
+    began, network = time.monotonic(), networks.transformer
+    recordings = Recordings(network)
+    recordings.warm(range(STEP, WARM_TOKENS + 1, STEP), guided=not networks.is_turbo)
+    network.hurried = recordings
+    logger.info("compiled %s in %.1f s", networks.revision.name, time.monotonic() - began)
+
+
+@torch.inference_mode()
+def hurried(vae: Vae) -> Vae:
+    """The codec with kernels of our own, where they do for it, and larger tiles."""
+    if not can_take(vae.network):
+        return vae
+    began, coder = time.monotonic(), Oobleck(vae.network)
+    swift = replace(
+        vae,
+        swift=coder,
+        decode_tile_frames=TILE_FRAMES,
+        first_tile_frames=FIRST_TILE_FRAMES,
+        encode_tile_samples=TILE_FRAMES * vae.samples_per_frame,
+    )
+    # First what kernels are tuned by: the tiles that most of the time goes to.
+    latents = torch.ones(TILE_FRAMES, vae.latent_channels, device=vae.device, dtype=vae.dtype)
+    coder.encode(coder.decode(latents).to(vae.dtype))
+    list(swift.decode(torch.ones(1, 2 * TILE_FRAMES, vae.latent_channels, device=vae.device)))
+    logger.info("compiled %s in %.1f s", vae.revision.name, time.monotonic() - began)
+    return swift
