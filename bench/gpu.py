@@ -1,0 +1,359 @@
+"""What the audio stages cost on a GPU, as the service runs them, beside diffusers in the same run.
+
+    python -m bench.gpu [--models FOLDER]
+
+Needs a GPU machine of its own, no network and no checkpoint: random weights of the released 2B dimensions,
+bfloat16, are written to a folder. Songs are rendered by the service's engine, on its lane; "diffusers" is
+its transformer and codec, called as its pipeline does. Floors are what must be computed over the rate of a
+large matrix product, measured here. Also: a start with what was compiled before, and songs with 24 GB of
+memory.
+"""
+
+import argparse
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderOobleck
+
+from bench import dit_checkpoint, ready
+from bench.dit import rates
+from bench.dit_checkpoint import BASE, TURBO
+from bench.dit_networks import RELEASED, Song, flops, peer_network, peer_step, song
+from dit_service import compile_cache
+from dit_service.engine import Diffusion, InferMethod, Phase, Piece, Progress, RenderJob, Task
+from dit_service.engine import Song as Rendered
+from dit_service.lane import Lane
+from dit_service.networks import load_dit, load_vae
+from dit_service.torch_engine import TorchEngine
+
+GPU = torch.device("cuda")
+TURBO_DIFFUSION = Diffusion(
+    inference_steps=8,
+    guidance_scale=1.0,
+    use_adg=False,
+    cfg_interval_start=0.0,
+    cfg_interval_end=1.0,
+    shift=3.0,
+    infer_method=InferMethod.ODE,
+)
+BASE_DIFFUSION = replace(TURBO_DIFFUSION, inference_steps=50, guidance_scale=7.0, shift=1.0)
+JOB = RenderJob(
+    model=TURBO,
+    task=Task.TEXT2MUSIC,
+    instruction=None,
+    caption="slow piano with a long tail, warm and near",
+    lyrics="[Verse]\nla la la, we count the notes until they are as many as a song has\n" * 12,
+    language="en",
+    bpm=90,
+    keyscale=None,
+    timesignature=None,
+    duration_s=30.0,
+    audio_codes=(),
+    audio_cover_strength=1.0,
+    seed=7,
+    diffusion=TURBO_DIFFUSION,
+)
+VAE_FLOPS_PER_S = 121.9e9
+"""For a second of sound (spec dit.md 8)."""
+CAP_GIB = 24e9 / 2**30
+REPEATS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Of songs that were rendered together; milliseconds."""
+
+    diffusion: float
+    whole: float
+    """From the first to the last of it all."""
+    first_sound: float
+    """After the last step, of the first song."""
+    gib: float
+    """The most memory there was in use, models included."""
+
+
+def job(seconds: float, model: str = TURBO) -> RenderJob:
+    diffusion = TURBO_DIFFUSION if model == TURBO else BASE_DIFFUSION
+    return replace(JOB, model=model, duration_s=seconds, diffusion=diffusion)
+
+
+async def _rendered(engine: TorchEngine, lane: Lane, each: RenderJob) -> tuple[list[float], Rendered]:
+    """When its last step was told, and its first sound; then the song."""
+    moments: dict[str, float] = {}
+    async with lane.run(engine.render(each), engine.share(each)) as events:
+        async for event in events:
+            now = time.perf_counter()
+            if isinstance(event, Progress) and event.phase is Phase.DIFFUSION:
+                moments["step"] = now
+            elif isinstance(event, Piece):
+                moments.setdefault("sound", now)
+    assert isinstance(event, Rendered)
+    return [moments["step"], moments["sound"]], event
+
+
+def rendered(engine: TorchEngine, jobs: list[RenderJob]) -> Told:
+    async def together() -> list[tuple[list[float], Rendered]]:
+        lane = Lane(max_queued=16, max_together=16)
+        with closing(lane):
+            return await asyncio.gather(*(_rendered(engine, lane, each) for each in jobs))
+
+    torch.cuda.reset_peak_memory_stats()
+    start = time.perf_counter()
+    found = asyncio.run(together())
+    whole = time.perf_counter() - start
+    (stepped, heard), _ = found[0]
+    return Told(
+        # Of the one that was conditioned last: the others waited for that in this phase.
+        diffusion=1e3 * min(each.seconds[Phase.DIFFUSION] for _, each in found),
+        whole=1e3 * whole,
+        first_sound=1e3 * (heard - stepped),
+        gib=torch.cuda.max_memory_allocated() / 2**30,
+    )
+
+
+def median(engine: TorchEngine, jobs: list[RenderJob], repeats: int = REPEATS) -> Told:
+    """By the diffusion, of runs of which the first is not counted."""
+    runs = [rendered(engine, jobs) for _ in range(repeats + 1)][1:]
+    return sorted(runs, key=lambda run: run.diffusion)[len(runs) // 2]
+
+
+class Peers:
+    """diffusers' transformer and codec."""
+
+    def __init__(self) -> None:
+        self.network = peer_network(RELEASED, GPU, torch.bfloat16)
+        with GPU:
+            self.codec = AutoencoderOobleck(**dit_checkpoint.VAE).to(torch.bfloat16).eval()
+
+    def steps_ms(self, songs: list[Song], steps: int) -> float:
+        measured = min(steps, 8)
+
+        def run() -> None:
+            for _ in range(measured):
+                peer_step(self.network, songs, 0.7)
+
+        return timed(run) * steps / measured
+
+    def decode_ms(self, seconds: int) -> float:
+        latents = torch.randn(1, 64, 25 * seconds, device=GPU, dtype=torch.bfloat16)
+        return timed(lambda: self.codec.decode(latents).sample.float().cpu())
+
+
+def timed(work: Callable[[], object], repeats: int = REPEATS) -> float:
+    """Median milliseconds, of runs of which the first is not counted."""
+    spent = []
+    for _ in range(repeats + 1):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        work()
+        torch.cuda.synchronize()
+        spent.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(spent[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A row of the table: what it is, what must be computed, and how long each takes, in milliseconds."""
+
+    name: str
+    ours: Callable[[TorchEngine], float]
+    peer: Callable[[Peers], float] | None = None
+    flops: float = 0.0
+
+
+def songs_of(seconds: float, count: int) -> list[Song]:
+    return [song(seconds, RELEASED, GPU, torch.bfloat16) for _ in range(count)]
+
+
+def diffusion(engine: TorchEngine, seconds: float, model: str) -> float:
+    return median(engine, [job(seconds, model)], REPEATS if model == TURBO else 1).diffusion
+
+
+def passes(engine: TorchEngine, seconds: float, count: int) -> float:
+    """Eight steps of songs together; in a service the first is decoded before the last is told as done."""
+    network = engine.transformer(TURBO)
+    rows = [each.row(network, 0.7) for each in songs_of(seconds, count)]
+
+    def run() -> None:
+        for _ in range(8):
+            network(rows)
+
+    return timed(run, REPEATS + 1)
+
+
+def decoding(engine: TorchEngine, seconds: int) -> float:
+    latents = torch.randn(1, 25 * seconds, RELEASED.channels, device=GPU)
+    return timed(lambda: list(engine.codec.decode(latents)))
+
+
+def whole(engine: TorchEngine, seconds: float, count: int = 1) -> float:
+    return median(engine, [job(seconds)] * count).whole
+
+
+def first_sound(engine: TorchEngine) -> float:
+    return median(engine, [job(240.0)]).first_sound
+
+
+def diffusion_works() -> list[Work]:
+    works = []
+    for seconds in (30.0, 120.0, 240.0, 600.0):
+        works.append(
+            Work(
+                f"DiT, {seconds:g} s song, 8 steps",
+                partial(diffusion, seconds=seconds, model=TURBO),
+                partial(Peers.steps_ms, songs=songs_of(seconds, 1), steps=8),
+                8 * flops(RELEASED, seconds),
+            )
+        )
+    guided = flops(RELEASED, 240.0) + flops(RELEASED, 240.0, asked=False)
+    return [
+        *works,
+        Work(
+            "DiT, eight 30 s songs together, 8 steps",
+            partial(passes, seconds=30.0, count=8),
+            partial(Peers.steps_ms, songs=songs_of(30.0, 8), steps=8),
+            8 * 8 * flops(RELEASED, 30.0),
+        ),
+        Work(
+            "DiT base, 240 s song, 50 steps with APG",
+            partial(diffusion, seconds=240.0, model=BASE),
+            partial(Peers.steps_ms, songs=songs_of(240.0, 2), steps=50),
+            50 * guided,
+        ),
+    ]
+
+
+def works() -> list[Work]:
+    codec = [
+        Work(
+            f"VAE decode, {seconds} s",
+            partial(decoding, seconds=seconds),
+            partial(Peers.decode_ms, seconds=seconds),
+            VAE_FLOPS_PER_S * seconds,
+        )
+        for seconds in (30, 120, 240)
+    ]
+    return [
+        *diffusion_works(),
+        *codec,
+        Work("first sound after the last step, 240 s song", first_sound),
+        Work("audio stages, 30 s song", partial(whole, seconds=30.0)),
+        Work("audio stages, 240 s song", partial(whole, seconds=240.0)),
+        Work("audio stages, 600 s song", partial(whole, seconds=600.0)),
+        Work("audio stages, eight 30 s songs", partial(whole, seconds=30.0, count=8)),
+        Work("audio stages, four 240 s songs", partial(whole, seconds=240.0, count=4)),
+    ]
+
+
+def table(engine: TorchEngine, peers: Callable[[], Peers], flops_per_s: float) -> None:
+    rows = works()
+    ours = []
+    for work in rows:
+        ours.append(work.ours(engine))
+        print(f"{work.name}: {ours[-1]:.1f} ms", file=sys.stderr, flush=True)
+    other = peers()
+    print("| work | diffusers, ms | ours, ms | times as fast | floor, ms | ours / floor |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for work, ms in zip(rows, ours, strict=True):
+        peer = None if work.peer is None else work.peer(other)
+        floor = 1e3 * work.flops / flops_per_s
+        cells = [
+            work.name,
+            *(["", f"{ms:.1f}", ""] if peer is None else [f"{peer:.0f}", f"{ms:.1f}", f"{peer / ms:.1f}"]),
+        ]
+        cells += [f"{floor:.1f}", f"{ms / floor:.2f}"] if floor else ["", ""]
+        print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def errors(engine: TorchEngine, models: Path) -> None:
+    """Against float32, of the service's way and of plain bfloat16."""
+    network = engine.transformer(TURBO)
+    exact = load_dit(models / TURBO, GPU, torch.float32).transformer
+    plain = load_dit(models / TURBO, GPU, torch.bfloat16).transformer
+    for seconds in (30.0, 60.0, 240.0):
+        (each,) = songs_of(seconds, 1)
+        wide = Song(each.seconds, each.latents.float(), each.context.float(), each.condition.float())
+        truth = exact([wide.row(exact, 0.7)])[0]
+        ours = [network([each.row(network, 0.7)])[0].float() for _ in range(3)][-1]
+        rough = plain([each.row(plain, 0.7)])[0].float()
+        print(
+            f"velocity, {seconds:g} s: {far(ours, truth)}, plain bfloat16 {far(rough, truth)}", flush=True
+        )
+    del exact, plain
+    vae, latents = load_vae(models / "vae", GPU, torch.float32), torch.randn(1, 250, 64, device=GPU)
+    sound = torch.cat(list(engine.codec.decode(latents)))
+    true_sound = vae.decoder(latents.transpose(1, 2))[0].T.cpu()
+    half = vae.to(torch.bfloat16)
+    rough = half.decoder(latents.transpose(1, 2).to(torch.bfloat16))[0].T.float().cpu()
+    print(f"sound: {far(sound, true_sound)}, plain bfloat16 {far(rough, true_sound)}", flush=True)
+
+
+def far(found: torch.Tensor, truth: torch.Tensor) -> str:
+    return f"{((found - truth).norm() / truth.norm()).item():.2e}"
+
+
+def capped(models: Path) -> None:
+    """With 24 GB: 600 s alone, and as many songs at once as are let in."""
+    total = torch.cuda.get_device_properties(GPU).total_memory
+    torch.cuda.set_per_process_memory_fraction(CAP_GIB * 2**30 / total)
+    engine = TorchEngine.load(
+        models, (TURBO,), "cuda", compiled=True, song_memory=int(12e9), model_memory=int(CAP_GIB * 2**30)
+    )
+    for name, jobs in (
+        ("30 s", [job(30.0)]),
+        ("120 s", [job(120.0)]),
+        ("240 s", [job(240.0)]),
+        ("600 s", [job(600.0)]),
+        ("eight of 30 s", [job(30.0)] * 8),
+        ("four of 240 s", [job(240.0)] * 4),
+    ):
+        told = median(engine, jobs, 1)
+        reserved = torch.cuda.memory_reserved() / 2**30
+        print(
+            f"24 GB, {name}: {told.whole:.0f} ms, {told.gib:.1f} GiB, {reserved:.1f} reserved", flush=True
+        )
+
+
+@torch.inference_mode()
+def main(models: Path) -> None:
+    began = time.perf_counter()
+    compile_cache.keep_in(models / "compiled")
+    if not (models / TURBO).is_dir():
+        dit_checkpoint.write(models, GPU)
+        torch.cuda.empty_cache()
+    flops_per_s, bytes_per_s = rates(GPU, torch.bfloat16, timed)
+    torch.cuda.empty_cache()
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__};", end=" ")
+    print(f"{flops_per_s / 1e12:.3g} TFLOP/s, {bytes_per_s / 1e12:.3g} TB/s measured.")
+    start = time.perf_counter()
+    engine = TorchEngine.load(models, (TURBO, BASE), "cuda", compiled=True)
+    print(f"Loaded and compiled in {time.perf_counter() - start:.1f} s.\n", flush=True)
+    table(engine, Peers, flops_per_s)
+    print("\nError against float32:")
+    errors(engine, models)
+    del engine
+    torch.cuda.empty_cache()
+    print(f"\nWarm start to READY: {ready.seconds(models):.1f} s.", flush=True)
+    subprocess.run([sys.executable, "-m", "bench.gpu", "--models", str(models), "--capped"], check=False)
+    print(f"\nAll of this took {time.perf_counter() - began:.0f} s.")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--models", type=Path, default=Path("/tmp/acestep-bench"))
+    parser.add_argument("--capped", action="store_true", help="only the songs with 24 GB")
+    options = parser.parse_args()
+    if options.capped:
+        compile_cache.keep_in(options.models / "compiled")
+        capped(options.models)
+    else:
+        main(options.models)
