@@ -1,6 +1,6 @@
 """What the audio stages cost on a GPU, as the service runs them, beside diffusers in the same run.
 
-    python -m bench.gpu [--models FOLDER]
+    python -m bench.gpu [--models FOLDER] [--lm]
 
 Needs a GPU machine of its own, no network and no checkpoint: random weights of the released 2B dimensions,
 bfloat16, are written to a folder. Songs are rendered by the service's engine, on its lane; "diffusers" is
@@ -324,7 +324,7 @@ def capped(models: Path) -> None:
 
 
 @torch.inference_mode()
-def main(models: Path) -> None:
+def main(models: Path, with_lm: bool) -> None:
     began = time.perf_counter()
     compile_cache.keep_in(models / "compiled")
     if not (models / TURBO).is_dir():
@@ -342,18 +342,22 @@ def main(models: Path) -> None:
     errors(engine, models)
     del engine
     torch.cuda.empty_cache()
-    print(f"\nWarm start to READY: {ready.seconds(models):.1f} s.", flush=True)
     subprocess.run([sys.executable, "-m", "bench.gpu", "--models", str(models), "--capped"], check=False)
+    print(f"\nWarm start to READY: {ready.seconds(models):.1f} s.", flush=True)
+    if with_lm:
+        print("\nThe language model:\n", flush=True)
+        subprocess.run([sys.executable, "-m", "bench.lm", "--device", "cuda"], check=True)
     print(f"\nAll of this took {time.perf_counter() - began:.0f} s.")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--models", type=Path, default=Path("/tmp/acestep-bench"))
+    parser.add_argument("--lm", action="store_true", help="also the table of bench.lm, which needs vLLM")
     parser.add_argument("--capped", action="store_true", help="only the songs with 24 GB")
     options = parser.parse_args()
     if options.capped:
         compile_cache.keep_in(options.models / "compiled")
         capped(options.models)
     else:
-        main(options.models)
+        main(options.models, options.lm)

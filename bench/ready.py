@@ -26,16 +26,16 @@ def seconds(models: Path) -> float:
     start = time.perf_counter()
     with subprocess.Popen([*command, sys.executable, "-m", "dit_service"], stdout=sys.stderr) as process:
         try:
-            _until_serving(start + LIMIT_S)
+            _until_serving(process, start + LIMIT_S)
             return time.perf_counter() - start
         finally:
             process.terminate()
 
 
-def _until_serving(deadline: float) -> None:
+def _until_serving(process: subprocess.Popen[bytes], deadline: float) -> None:
     with grpc.insecure_channel(f"localhost:{PORT}") as channel:
         health = health_pb2_grpc.HealthStub(channel)
-        while time.perf_counter() < deadline:
+        while time.perf_counter() < deadline and process.poll() is None:
             try:
                 answer = health.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
                 if answer.status == health_pb2.HealthCheckResponse.SERVING:
@@ -43,4 +43,4 @@ def _until_serving(deadline: float) -> None:
             except grpc.RpcError:
                 pass  # not listening yet
             time.sleep(0.1)
-    raise TimeoutError(f"the service was not ready within {LIMIT_S:g} s")
+    raise RuntimeError(f"the service ended, or was not ready within {LIMIT_S:g} s")
