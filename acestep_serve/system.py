@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,8 @@ HOST = "127.0.0.1"
 GRACE_S = 30.0
 """How long each service lets calls finish: whoever presses Ctrl-C is waiting."""
 
+REACHED_BY_LOCALHOST = (HOST, "localhost", "::1", "0.0.0.0", "::")
+
 TLS_SETTING = re.compile(r"ACESTEP_(GATEWAY|LM|DIT)_(STAGE_)?TLS_")
 
 GPU_PROBE = (
@@ -26,7 +29,8 @@ GPU_COMPLAINTS = {
     8: "no NVIDIA GPU is there for --device cuda; see what nvidia-smi says",
     9: "the torch of this environment knows CPUs alone; `make install DEVICE=cuda` sets up .venv-cuda",
 }
-"""By how the probe ends. If it fails otherwise, the services will say why."""
+"""By how the probe ends. If it fails otherwise, or hangs, the services will say why."""
+PROBE_PATIENCE_S = 60.0
 
 PREFERRED_DIT = "acestep-v15-turbo"
 
@@ -70,6 +74,10 @@ class Door:
 
     def address(self, port: int) -> str:
         return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
+    def address_from_here(self, port: int) -> str:
+        """For clients on this machine: by name if it can be, as that is what certificates hold."""
+        return f"localhost:{port}" if self.host in REACHED_BY_LOCALHOST else self.address(port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +191,16 @@ def check_environment(environment: Mapping[str, str]) -> None:
         )
 
 
-def check_device(device: str) -> None:
+def check_device(device: str, probe: str = GPU_PROBE, patience_s: float = PROBE_PATIENCE_S) -> None:
     """Raises `NotStartableError` if torch finds no such device: the services would find out much later."""
     if device != "cuda":
         return
-    probe = subprocess.run([sys.executable, "-c", GPU_PROBE], capture_output=True, check=False)
-    if complaint := GPU_COMPLAINTS.get(probe.returncode):
-        raise NotStartableError(complaint)
+    with suppress(subprocess.TimeoutExpired):
+        done = subprocess.run(
+            [sys.executable, "-c", probe], capture_output=True, timeout=patience_s, check=False
+        )
+        if complaint := GPU_COMPLAINTS.get(done.returncode):
+            raise NotStartableError(complaint)
 
 
 def check_door(door: Door) -> None:

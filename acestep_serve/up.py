@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from acestep_serve import launch, run_dir
+from acestep_serve.console import DEFAULT_ADDRESS
 from acestep_serve.display import Lines, LiveTable
 from acestep_serve.models_command import DEFAULT_MODELS, advice
 from acestep_serve.run_dir import AlreadyRunningError
@@ -119,8 +120,8 @@ def _run_here(system: System, timing: Timing) -> None:
 
 def _welcome(system: System) -> str:
     tls, over_tls = (" --tls", " over TLS") if system.door.has_tls else ("", "")
-    elsewhere = f" --address localhost:{system.ports.gateway}"
-    here = elsewhere if system.ports.gateway != DEFAULT_PORT else ""
+    address = system.door.address_from_here(system.ports.gateway)
+    here = f" --address {address}" if address != DEFAULT_ADDRESS else ""
     return (
         f"ready: gateway at {system.address}{over_tls}, logs in {system.run_dir}\n"
         f"next: acestep-serve{tls} {FIRST_SONG}{here}"

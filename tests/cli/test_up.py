@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from acestep_serve.system import check_device
 from common.health import is_serving
 from common.tls import TlsFiles
 from tests.cli.fake_service import wait_until_released
@@ -300,6 +301,18 @@ def test_a_gateway_that_others_reach_in_the_clear_is_warned_of(site: Site) -> No
 
     assert started.returncode == 0
     assert "whoever reaches this machine can use the gateway" in started.stderr
+
+
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.2", "127.0.0.2"), ("0.0.0.0", "localhost")])
+def test_the_next_command_finds_the_gateway(site: Site, host: str, told: str) -> None:
+    started = site.run(site.up("--detach", f"--host={host}"))
+    site.run(site.command("down"))
+
+    assert f"--address {told}:{site.ports['gateway']}" in started.stdout
+
+
+def test_a_gpu_that_does_not_answer_is_left_to_the_services() -> None:
+    check_device("cuda", probe="import time; time.sleep(60)", patience_s=0.1)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
