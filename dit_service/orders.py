@@ -266,7 +266,10 @@ def _finish(check: FieldChecker, field: str, message: dit_pb2.Finish, normalizes
 
 def _latents(check: FieldChecker, field: str, message: music_pb2.Latents, channels: int) -> Latents:
     frames = check.integer(f"{field}.frame_count", message.frame_count, 1, MAX_LATENT_FRAMES)
-    check.integer(f"{field}.channel_count", message.channel_count, channels, channels)
+    if message.channel_count != channels:
+        check.refuse(f"{field}.channel_count", f"must be {channels}", message.channel_count)
+    if message.channel_count != channels or not 1 <= frames <= MAX_LATENT_FRAMES:
+        return np.empty((0, channels), np.float32)  # how many bytes there must be nobody knows
     expected = frames * channels * 4
     if len(message.data) != expected:
         rule = f"must have {expected} bytes: {frames} frames of {channels} float32"

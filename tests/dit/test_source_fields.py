@@ -116,6 +116,18 @@ def test_a_bad_field_is_named(field: str, message: pb.RenderJob) -> None:
     assert caught.value.violations[0].field == field
 
 
+def test_latents_of_an_impossible_shape_are_told_by_it_alone() -> None:
+    shape = music_pb2.Latents(data=b"1234", frame_count=-1, channel_count=2)
+
+    with pytest.raises(AceError) as caught:
+        order(job(music_pb2.TASK_COVER, has_source_audio=False, source_latents=shape))
+
+    assert [(item.field, item.rule) for item in caught.value.violations] == [
+        ("job.source_latents.frame_count", "must be within [1, 15000]"),
+        ("job.source_latents.channel_count", "must be 8"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("task", "instruction"),
     [
