@@ -1,5 +1,6 @@
 """`acestep-serve generate`: songs from text, into files."""
 
+from collections.abc import Set
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ from acestep_serve.console import (
 )
 from acestep_serve.live import LiveGeneration
 from acestep_serve.live_file import LiveFile
-from acestep_serve.options import with_options
+from acestep_serve.options import overlay, with_options
 from acestep_serve.sidecar import Sidecar, read_request
 from acestep_serve.song_options import SONG_OPTIONS, song_flags, song_request
 
@@ -85,7 +86,7 @@ def _request(given: dict[str, Any], like: Path | None, lyrics_file: Path | None)
             again = ParseDict(read_request(like), pb.GenerateMusicRequest())
             if given["seed"] is not None or given["seeds"] is not None:
                 again.ClearField("batch")
-            again.MergeFrom(request)
+            overlay(again, request)
             return again
     except (OSError, UnicodeDecodeError, ParseError, ValueError) as error:
         raise typer.BadParameter(str(error)) from None
@@ -170,7 +171,7 @@ def _report(made: _Made, as_json: bool, console: Console) -> None:
         print_json({"songs": made.songs, "result": as_dict(made.result)})
     else:
         for song in made.songs:
-            _report_song(song, console)
+            _report_song(song, set(made.accepted.warnings), console)
         timings = made.result.timings
         err.print(
             f"language model {timings['lm_total_time']:.1f} s, diffusion and decoding"
@@ -180,11 +181,12 @@ def _report(made: _Made, as_json: bool, console: Console) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _report_song(song: dict[str, Any], console: Console) -> None:
+def _report_song(song: dict[str, Any], told: Set[str], console: Console) -> None:
+    """`told` are notes that were shown when the request was accepted."""
     if "error" in song:
         err.print(f"[red]song {song['song_index'] + 1} failed:[/] {escape(song['error']['message'])}")
         return
-    for warning in song["warnings"]:
+    for warning in (note for note in song["warnings"] if note not in told):
         err.print(f"[yellow]note:[/] {escape(warning)}")
     if song["silent"]:
         err.print("[yellow]note:[/] the song is silent")

@@ -87,6 +87,20 @@ def fill(request: Message, options: Iterable[Option], given: Mapping[str, Any]) 
         raise typer.BadParameter("\n".join(complaints))
 
 
+def overlay(request: Message, given: Message) -> None:
+    """Set on `request` all that is set in `given`; lists replace those before."""
+    _clear_lists(request, given)
+    request.MergeFrom(given)
+
+
+def _clear_lists(request: Message, given: Message) -> None:
+    for field, value in given.ListFields():
+        if field.is_repeated:
+            request.ClearField(field.name)
+        elif field.message_type is not None:
+            _clear_lists(getattr(request, field.name), value)
+
+
 def flags_by_field(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, str]:
     """How a person calls the fields of a request: by the option that sets it, a given one above all."""
     ordered = sorted(options, key=lambda option: given.get(option.name) is not None)

@@ -64,6 +64,30 @@ async def test_a_song_is_made_again_from_its_json_without_the_language_model(
     assert second == first
 
 
+async def test_what_is_given_beside_like_takes_the_place_of_what_the_song_had(
+    world: World, tmp_path: Path
+) -> None:
+    options = ("--caption", "x", "--duration", "10", "--seed", "1", "--audio-format", "wav")
+    await run(world, "generate", *options, cwd=tmp_path)
+
+    code, _, err = await run(
+        world, "generate", "--like", "out/x-1.json", "--audio-codes", "4," * 50, "--dit-seeds", "7",
+        "--shift", "2", cwd=tmp_path,
+    )  # fmt: skip
+
+    assert code == 0, err
+    job = world.dit.jobs[-1]
+    assert (list(job.audio_codes), job.seed, job.diffusion.shift) == ([4] * 50, 7, 2.0)
+
+
+async def test_a_note_is_told_once(world: World, tmp_path: Path) -> None:
+    options = ("--caption", "x", "--duration", "10", "--no-thinking")
+
+    _, _, err = await run(world, "generate", *options, cwd=tmp_path)
+
+    assert err.count("the song gets the length of its codes") == 1
+
+
 async def test_nothing_that_was_made_is_overwritten(world: World, tmp_path: Path) -> None:
     for _ in range(2):
         await run(world, "generate", "--caption", "x", "--duration", "10", "--seed", "1", cwd=tmp_path)
