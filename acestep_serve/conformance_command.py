@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from acestep.client.channel import warn_if_exposed
 from acestep.client.synchronous import open_channel
 from acestep.errors import ServiceError
 from acestep_serve.access import ACCESS
@@ -104,6 +105,7 @@ def title(case: Case) -> str:
 
 def _replayed(address: str, timeout_s: float, cases: Sequence[Case], console: Console) -> Report:
     access, began, outcomes = ACCESS.get(), time.monotonic(), []
+    warn_if_exposed(address, access.tls, access.token)
     with open_channel(address, access.tls) as channel:
         try:
             deployment = Deployment(channel, access.token, timeout_s)

@@ -92,9 +92,10 @@ def warn_if_exposed(address: str, tls: Tls | None, token: str) -> None:
 
 
 def _on_this_machine(address: str) -> bool:
-    if address.startswith("unix:"):
+    if address.startswith(("unix:", "unix-abstract:")):
         return True
-    host = address.rpartition(":")[0].strip("[]") or address
+    target = address.rpartition("/")[2]  # of dns:///localhost:50050
+    host = target.rpartition(":")[0].strip("[]") or target
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:  # a name

@@ -87,7 +87,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("localhost:50050", False),
         ("127.0.0.1:50050", False),
         ("[::1]:50050", False),
+        ("dns:///music.example:50050", True),
+        ("dns:///localhost:50050", False),
         ("unix:/run/music", False),
+        ("unix-abstract:music", False),
     ],
 )
 def test_a_token_that_crosses_a_network_in_the_clear_is_warned_of(
