@@ -19,6 +19,7 @@ from bench.simulate import check, gateway_cost
 from bench.simulate.costs import (
     EAGER,
     GRAPHS,
+    LM_STEP_MS,
     PCM_BYTES_PER_S,
     Diffusion,
     Mix,
@@ -53,7 +54,7 @@ def markdown(heads: list[str], rows: list[list[str]]) -> str:
 def costs_table() -> str:
     tokens = [lm_tokens(song_s) for song_s in MIX.lengths_s]
     rows = []
-    for pairs in (1, 8, 32):
+    for pairs in LM_STEP_MS:
         step_s = lm_step_s(pairs)
         hourly = 3600 * pairs / float(np.dot(tokens, MIX.weights)) / step_s
         seconds = [f"{count * step_s:.2f} s" for count in tokens]

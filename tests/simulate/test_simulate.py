@@ -75,6 +75,8 @@ def test_what_is_needed_suffices_and_one_less_of_either_does_not() -> None:
         return simulate(size, hourly / 3600, mix, GRAPHS, 3000, seed=1).percentile(95)
 
     assert p95(size) <= target_s
+    for count, most in zip((size.lm, size.dit), songs_per_gpu_hour(mix, GRAPHS), strict=True):
+        assert hourly / count / most <= 0.9  # a minute of simulation does not show a line that grows
     assert p95(Size(size.lm, size.dit - 1)) > target_s
     with pytest.raises(ValueError, match="idle machines"):
         needed(hourly, 0.5, mix, GRAPHS)
