@@ -37,8 +37,8 @@ class Settings(Exposure):
     """CPU threads that networks use; 0 leaves the choice to torch."""
 
     compile: bool = True
-    """On a GPU, compile the networks' layers and replay small passes as CUDA graphs, which takes a C
-    compiler and, the first time, a minute. `false` computes as a CPU does: slower, but ready at once."""
+    """On a GPU, compile the networks' layers and replay small passes as CUDA graphs, which takes a minute
+    the first time. `false` is slower, but ready at once. Kernels need a C compiler either way."""
 
     compile_cache: Path | None = None
     """Folder that keeps what was compiled, so that the next start need not wait for it. Default: where
