@@ -1,175 +1,246 @@
-"""Does the micro family obey? Tempo, key and codec of songs that were never trained on.
+"""Does the micro family obey? `python -m bench.micro --models FOLDER --json FILE [--songs 24]`.
 
-`python -m bench.micro --models FOLDER [--songs 12] [--json FILE]`. The first rows measure the synthesizer's
-own songs: what the tools cannot hear there, they cannot miss in a render.
+Every figure is of songs that nothing was trained on: their captions and metadata are asked for, and
+`bench.micro_measures` hears what comes. The first rows measure the synthesizer's own songs: what the
+tools cannot hear there, they cannot miss in a render.
 """
 
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from bench.micro_measures import Sound, drum_share, hear
-from common.music import INSTRUMENTAL_LYRICS, SAMPLE_RATE_HZ, UNKNOWN_LANGUAGE
-from common.revision import Revision, of_checkpoint
-from dit_service import conditions, guidance
-from dit_service.networks import load_dit, load_vae
-from dit_service.prompt import END_OF_TEXT, TEXT2MUSIC_INSTRUCTION
-from dit_service.text_encoder import MAX_LYRIC_TOKENS, MAX_TEXT_TOKENS, TextEncoder
-from dit_service.vae import Vae
-from training import spectral
+from bench.micro_measures import Sound, click, drum_share, hear
+from bench.micro_studio import Reader, Studio, by_base, cover, extract, repaint, text2music
+from common.music import CODE_RATE_HZ, SAMPLE_RATE_HZ, UNKNOWN_LANGUAGE
+from lm_service.metadata import Metadata
+from training import ear, spectral
 from training.captions import describe
 from training.compose import compose
-from training.serving import served_velocity
+from training.export import LANGUAGE_MODEL_NAME
 from training.song import Song
 from training.synth import Synth
+from training.voices import TRACKS
 
 FIRST_SEED = 5000
 """Far from the songs that were trained on, and from those that the tokenizer read."""
-
-CPU = torch.device("cpu")
-SHIFT = 3.0
+SECONDS = 10.0
+EAR = Path(__file__).with_name("micro_ear.safetensors")
+REGION_S = (4.0, 6.5)
+GUIDANCE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Shares are of songs."""
+    """Shares, 0 to 1: tempo and key of songs, families of what was asked and of what was not."""
 
     of: str
     songs: int
     tempo: float
     key: float
-    drums_told_apart: float
-    """How often a song with drums has a larger percussive share than one without."""
+    heard: float
+    """Of the families that were asked for, how many are heard."""
+    silent: float
+    """Of those that were not, how many are not heard."""
 
 
-class Renderer:
-    """Text to sound by the services' own networks, without the services."""
+class Bench:
+    def __init__(self, models: Path, count: int) -> None:
+        self._ear = ear.load(EAR)
+        self._synth = Synth()
+        self.studio = Studio(models)
+        self.reader = Reader(models / LANGUAGE_MODEL_NAME)
+        self.songs = [compose(FIRST_SEED + place, SECONDS) for place in range(count)]
+        self.mixes = {song.seed: self._synth.mix(song).T.numpy().copy() for song in self.songs}
 
-    def __init__(self, models: Path, version: str) -> None:
-        self.vae = Vae(*_loaded_vae(models / "vae"))
-        self._text = TextEncoder.load(models / "Qwen3-Embedding-0.6B", CPU, torch.float32)
-        self._networks = load_dit(models / f"acestep-v15-{version}", CPU, torch.float32)
+    def families(self, sound: Sound) -> set[str]:
+        scores = self._ear(torch.from_numpy(sound.mean(1))[None])[0]
+        return {track for track, score in zip(TRACKS, scores.tolist(), strict=True) if score > 0}
 
-    @torch.inference_mode()
-    def render(self, song: Song, seconds: int, steps: int, scale: float) -> Sound:
-        networks, frames = self._networks, seconds * 25
-        sequence = self._sequence(song, seconds)
-        context = conditions.context(networks, networks.silence[:, :frames])
-        latents = torch.randn(1, frames, self.vae.latent_channels, generator=_generator(song.seed))
-        projected = guidance.ProjectedGuidance(scale)
-        even = torch.linspace(1, 0, steps + 1)
-        times = (SHIFT * even / (1 + (SHIFT - 1) * even)).tolist()
-        for now, later in pairwise(times):
-            towards = served_velocity(networks, latents, now, sequence, context)
-            if scale > 1:
-                towards = projected(towards, served_velocity(networks, latents, now, None, context))
-            latents = latents - towards * (now - later)
-        return self.decoded(latents)
+    def judge(self, of: str, sound_of: Callable[[Song], Sound]) -> Row:
+        """`sound_of` a song should have its tempo, its key and its families."""
+        tempo, key, heard, silent = [], [], [], []
+        for song in self.songs:
+            sound = sound_of(song)
+            found, families = hear(sound, SAMPLE_RATE_HZ), self.families(sound)
+            tempo.append(found.has_tempo(song.bpm, song.meter))
+            key.append(found.has_key(song.key.tonic, song.key.mode))
+            heard += [track in families for track in song.tracks]
+            silent += [track not in families for track in TRACKS if track not in song.tracks]
+            print(
+                f"  {of}: {song.bpm} {song.key.name} {sorted(song.tracks)}: "
+                f"{found.bpm:.1f} {found.tonic} {found.mode} {sorted(families)}",
+                flush=True,
+            )
+        shares = [float(np.mean(found)) for found in (tempo, key, heard, silent)]
+        row = Row(of, len(self.songs), *shares)
+        print(row, flush=True)
+        return row
 
-    def decoded(self, latents: Tensor) -> Sound:
-        sound: Sound = torch.cat(list(self.vae.decode(latents))).numpy()
-        return sound
+    def caption(self, song: Song) -> str:
+        return describe(song, np.random.default_rng(song.seed)).caption
 
-    def _sequence(self, song: Song, seconds: int) -> Tensor:
-        told = describe(song, np.random.default_rng(song.seed))
-        text = (
-            f"# Instruction\n{TEXT2MUSIC_INSTRUCTION}\n\n# Caption\n{told.caption}\n\n# Metas\n"
-            f"- bpm: {song.bpm}\n- timesignature: {song.meter}\n- keyscale: {song.key.name}\n"
-            f"- duration: {seconds} seconds\n{END_OF_TEXT}\n"
+    def understood(self, codes_of: Callable[[Song], tuple[int, ...]]) -> dict[str, float]:
+        """How often a description of codes has the tempo within 2, and the key or its relative."""
+        bpm, key = [], []
+        for song in self.songs:
+            told = self.reader.understand(codes_of(song))
+            number = told.get("bpm", "")
+            bpm.append(number.isdecimal() and abs(int(number) - song.bpm) <= 2)
+            key.append(told.get("keyscale") in (song.key.name, song.key.relative.name))
+            print(f"  {song.bpm} {song.key.name}: {number} {told.get('keyscale')}", flush=True)
+        return {"bpm": float(np.mean(bpm)), "key": float(np.mean(key))}
+
+
+def rows(bench: Bench, renders: dict[int, Sound]) -> list[Row]:
+    """Leaves turbo's songs in `renders`."""
+
+    def turbo(song: Song) -> Sound:
+        renders[song.seed] = bench.studio.render(text2music(song, bench.caption(song)))
+        return renders[song.seed]
+
+    def base(scale: float) -> Callable[[Song], Sound]:
+        return lambda song: bench.studio.render(by_base(text2music(song, bench.caption(song)), scale))
+
+    def thought(song: Song) -> Sound:
+        caption = bench.caption(song)
+        known = Metadata(
+            bpm=song.bpm,
+            caption=caption,
+            duration_s=song.duration_s,
+            keyscale=song.key.name,
+            language=UNKNOWN_LANGUAGE,
+            timesignature=str(song.meter),
         )
-        lyrics = f"# Languages\n{UNKNOWN_LANGUAGE}\n\n# Lyric\n{INSTRUMENTAL_LYRICS}{END_OF_TEXT}"
-        silent = conditions.timbre(self._networks, self._networks.silence[:, :750])
-        states = self._text.hidden_states(text[: 16 * MAX_TEXT_TOKENS])
-        rows = self._text.embeddings(lyrics[: 16 * MAX_LYRIC_TOKENS])
-        return conditions.sequence(self._networks, states, rows, silent)
+        codes = bench.reader.compose(caption, known, int(SECONDS) * CODE_RATE_HZ, song.seed)
+        return bench.studio.render(cover(text2music(song, caption), codes))
+
+    return [
+        bench.judge("synthesizer", lambda song: bench.mixes[song.seed]),
+        bench.judge("codec", lambda song: through(bench, bench.mixes[song.seed])),
+        bench.judge("turbo, 8 steps", turbo),
+        bench.judge("turbo on the language model's codes", thought),
+        bench.judge("turbo on a song's codes alone", lambda song: covered(bench, song)),
+        bench.judge("base, no guidance", base(1.0)),
+        bench.judge(f"base, guidance {GUIDANCE:g}", base(GUIDANCE)),
+    ]
 
 
-def _loaded_vae(folder: Path) -> tuple[Revision, object]:
-    return of_checkpoint(folder), load_vae(folder, CPU, torch.float32)
+def through(bench: Bench, mix: Sound) -> Sound:
+    return bench.studio.decode(bench.studio.encode(mix).latents)
 
 
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def covered(bench: Bench, song: Song) -> Sound:
+    """`song`'s own codes, with the caption of `song`: tempo and key have to come from the codes."""
+    codes = bench.studio.encode(bench.mixes[song.seed]).codes
+    job = replace(text2music(song, bench.caption(song)), bpm=None, keyscale=None, timesignature=None)
+    return bench.studio.render(cover(job, codes))
 
 
-def judge(of: str, songs: list[Song], sound_of: Callable[[Song], Sound]) -> Row:
-    tempo = key = 0
-    shares: dict[bool, list[float]] = {True: [], False: []}
-    for song in songs:
-        sound = sound_of(song)
-        heard = hear(sound, SAMPLE_RATE_HZ)
-        tempo += heard.has_tempo(song.bpm, song.meter)
-        key += heard.has_key(song.key.tonic, song.key.mode)
-        shares["drums" in song.tracks].append(drum_share(sound))
-        print(f"  {song.bpm} {song.key.name}: heard {heard.bpm:.1f} {heard.tonic} {heard.mode}", flush=True)
-    pairs = [with_drums > without for with_drums in shares[True] for without in shares[False]]
-    apart = float(np.mean(pairs)) if pairs else float("nan")
-    return Row(of, len(songs), tempo / len(songs), key / len(songs), apart)
+def timbre_changes(bench: Bench) -> float:
+    """Covers with the next song's instruments: of the families by which the two differ, how many follow."""
+    followed = []
+    for song, other in zip(bench.songs, bench.songs[1:], strict=False):
+        codes = bench.studio.encode(bench.mixes[song.seed]).codes
+        wished = replace(other, bpm=song.bpm, key=song.key, meter=song.meter)
+        families = bench.families(
+            bench.studio.render(cover(text2music(wished, bench.caption(other)), codes))
+        )
+        for track in set(song.tracks) ^ set(other.tracks):
+            followed.append((track in families) == (track in other.tracks))
+    return float(np.mean(followed))
 
 
-@torch.inference_mode()
-def codec_distance(vae: Vae, mixes: list[Tensor]) -> float:
-    """Mean spectral distance between songs `[2, samples]` and what the codec makes of them."""
+def repaints(bench: Bench) -> float:
+    """The steepest step near a join against the steepest elsewhere, at worst: above 1 would click."""
+    worst = 0.0
+    for song in bench.songs[:8]:
+        source = bench.mixes[song.seed]
+        made = bench.studio.render(repaint(text2music(song, bench.caption(song)), source, *REGION_S))
+        worst = max(worst, *(click(made, SAMPLE_RATE_HZ, at) for at in REGION_S))
+    return worst
+
+
+def drums_extracted(bench: Bench) -> dict[str, float]:
+    """The percussive share of songs with drums, and of what is extracted from them as drums."""
+    before, after = [], []
+    for song in [one for one in bench.songs if "drums" in one.tracks][:8]:
+        source = bench.mixes[song.seed]
+        job = extract(text2music(song, bench.caption(song)), source, "drums", GUIDANCE)
+        before.append(drum_share(source))
+        after.append(drum_share(bench.studio.render(job)))
+    return {"before": float(np.mean(before)), "after": float(np.mean(after))}
+
+
+def longest_error_s(bench: Bench) -> float:
+    errors = []
+    for seconds in (10.0, 20.0, 30.0):
+        song = compose(FIRST_SEED + int(seconds), seconds)
+        made = bench.studio.render(text2music(song, bench.caption(song)))
+        errors.append(abs(len(made) / SAMPLE_RATE_HZ - seconds))
+    return max(errors)
+
+
+def codec_distance(bench: Bench) -> float:
+    """Mean spectral distance between songs and what the codec makes of them."""
     distances = []
-    for mix in mixes:
-        latents = torch.cat(list(vae.encode(mix.T)), dim=1)
-        again = torch.cat(list(vae.decode(latents))).T
-        distances.append(float(spectral.distance(again[None], mix[None])))
+    for song in bench.songs[:6]:
+        mix = bench.mixes[song.seed]
+        again = through(bench, mix)
+        made, wanted = (torch.from_numpy(sound.T.copy())[None] for sound in (again, mix))
+        distances.append(float(spectral.distance(made, wanted)))
     return float(np.mean(distances))
+
+
+def measured(bench: Bench) -> dict[str, object]:
+    renders: dict[int, Sound] = {}
+    table = rows(bench, renders)
+    own = {seed: bench.studio.encode(sound).codes for seed, sound in renders.items()}
+    return {
+        "rows": [asdict(row) for row in table],
+        "understand_own_renders": bench.understood(lambda song: own[song.seed]),
+        "understand_given_codes": bench.understood(
+            lambda song: bench.studio.encode(bench.mixes[song.seed]).codes
+        ),
+        "cover_follows_new_instruments": timbre_changes(bench),
+        "repaint_click": repaints(bench),
+        "extract_drums_share": drums_extracted(bench),
+        "duration_error_s": longest_error_s(bench),
+        "codec_distance": codec_distance(bench),
+    }
+
+
+def report(found: dict[str, object]) -> str:
+    """The figures as Markdown."""
+    lines = ["| sound | songs | tempo | key | asked heard | unasked silent |", "| --- " * 6 + "|"]
+    for row in found["rows"]:  # type: ignore[attr-defined]
+        shares = " | ".join(f"{row[name]:.0%}" for name in ("tempo", "key", "heard", "silent"))
+        lines.append(f"| {row['of']} | {row['songs']} | {shares} |")
+    lines += ["", "| figure | value |", "| --- | --- |"]
+    for name, value in found.items():
+        if name != "rows":
+            values = value.items() if isinstance(value, dict) else [("", value)]
+            told = ", ".join(f"{key} {number:.3g}".strip() for key, number in values)
+            lines.append(f"| {name.replace('_', ' ')} | {told} |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     arguments = _arguments()
-    seconds = arguments.seconds
-    songs = [compose(FIRST_SEED + place, float(seconds)) for place in range(arguments.songs)]
-    synth = Synth()
-    mixes = {song.seed: synth.mix(song) for song in songs}
-    rows = [judge("synthesizer", songs, lambda song: mixes[song.seed].T.numpy())]
-    print(rows[-1], flush=True)
-    result: dict[str, object] = {}
-    if arguments.models is not None:
-        turbo = Renderer(arguments.models, "turbo")
-        some = [mix[:, : 6 * SAMPLE_RATE_HZ] for mix in mixes.values()][:4]
-        result["codec_distance"] = codec_distance(turbo.vae, some)
-        print(f"codec: spectral distance {result['codec_distance']:.3f}", flush=True)
-        rows.append(judge("codec", songs, lambda song: _through(turbo.vae, mixes[song.seed])))
-        rows.append(judge("turbo, 8 steps", songs, lambda song: turbo.render(song, seconds, 8, 1.0)))
-        for scale in (1.0, 3.0) if arguments.base else ():
-            base = Renderer(arguments.models, "base")
-            name = f"base, 20 steps, guidance {scale:g}"
-            rows.append(judge(name, songs, lambda song, g=scale, b=base: b.render(song, seconds, 20, g)))  # type: ignore[misc]
-    for row in rows:
-        print(row, flush=True)
-    if arguments.json is not None:
-        result["rows"] = [asdict(row) for row in rows]
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
-
-
-@torch.inference_mode()
-def _through(vae: Vae, mix: Tensor) -> Sound:
-    latents = torch.cat(list(vae.encode(mix.T)), dim=1)
-    sound: Sound = torch.cat(list(vae.decode(latents))).numpy()
-    return sound
+    found = measured(Bench(arguments.models, arguments.songs))
+    arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+    arguments.json.with_suffix(".md").write_text(report(found))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--models", type=Path, help="folder with the family; without it, only the synthesizer"
-    )
-    parser.add_argument("--songs", type=int, default=12)
-    parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument(
-        "--base", action="store_true", help="also the base model, with and without guidance"
-    )
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--models", type=Path, required=True, help="folder with the family")
+    parser.add_argument("--songs", type=int, default=24)
+    parser.add_argument("--json", type=Path, required=True, help="the tables are written beside it as .md")
     return parser.parse_args()
 
 

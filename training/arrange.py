@@ -22,7 +22,6 @@ class Grid:
     bpm: int
     meter: int
     duration_s: float
-    swing: float
 
     @property
     def steps_per_beat(self) -> int:
@@ -51,8 +50,7 @@ class Grid:
         return max(2, int(np.ceil(self.duration_s / self.bar_s - 1e-6)))
 
     def seconds(self, step: float) -> float:
-        late = self.swing if round(step) % 2 else 0.0
-        return (step + late) * self.step_s
+        return step * self.step_s
 
 
 def arrange(
@@ -72,9 +70,9 @@ def arrange(
     }
     parts = []
     for role, instrument in band.items():
-        notes = _written(writers[role], role, bars, grid, draw)
+        notes = _written(writers[role], role, bars, grid)
         if len(notes):
-            parts.append(_part(role, instrument, notes, style, draw))
+            parts.append(_part(role, instrument, notes, style))
     sections = tuple(
         Section(name, start * grid.bar_s, tuple(band[role] for role in roles))
         for name, start, roles in form
@@ -90,10 +88,10 @@ def _band(style: Style, grid: Grid, draw: np.random.Generator) -> dict[str, str]
     if draw.random() < style.percussion:
         band["percussion"] = str(draw.choice(list(PERCUSSION)))
     for role, choices, chance in (
-        ("bass", style.bass, 0.92),
-        ("chords", style.chords, 0.95),
-        ("pad", style.pads, 0.5),
-        ("lead", style.leads, 0.75),
+        ("bass", style.bass, 0.85),
+        ("chords", style.chords, 0.85),
+        ("pad", style.pads, 0.3),
+        ("lead", style.leads, 0.6),
     ):
         free = [name for name in choices if name not in band.values()]
         if free and draw.random() < chance:
@@ -147,7 +145,7 @@ def _bars(
             beat=grid.steps_per_beat,
             key=key,
             degree=degree,
-            size=4 if style.sevenths else 3,
+            size=3,
             motif=motifs[int(name == "Chorus")][within % 2 if within % 4 < 3 else 2],
             is_last=last,
             is_fill=within % 4 == 3 or (place + 1 < len(starts) and starts[place + 1] == index + 1),
@@ -163,34 +161,29 @@ def _written(
     role: str,
     bars: list[tuple[Bar, tuple[str, ...]]],
     grid: Grid,
-    draw: np.random.Generator,
 ) -> Notes:
     rows = []
-    human = 0.0 if role in ("drums", "bass") else 0.004
     for index, (bar, roles) in enumerate(bars):
         for event in write(bar) if role in roles else ():
-            start = grid.seconds(index * grid.steps + event.step) + draw.uniform(0, human)
+            start = grid.seconds(index * grid.steps + event.step)
             length = min(event.length * grid.step_s, grid.duration_s - start)
             if length > 0.02:
-                strength = event.strength * draw.uniform(0.9, 1.0)
-                rows.append((start, length, event.pitch, strength))
+                rows.append((start, length, event.pitch, event.strength))
     return np.array(rows, np.float32).reshape(-1, 4)
 
 
-LEVELS = {"drums": 1.0, "percussion": 0.5, "bass": 0.85, "chords": 0.42, "pad": 0.36, "lead": 0.62}
-REVERBS = {"drums": 0.08, "percussion": 0.15, "bass": 0.0, "chords": 0.2, "pad": 0.4, "lead": 0.3}
+LEVELS = {"drums": 1.0, "percussion": 0.5, "bass": 0.85, "chords": 0.5, "pad": 0.4, "lead": 0.62}
+PANS = {"chords": -0.3, "lead": 0.3, "percussion": 0.4}
 
 
-def _part(role: str, instrument: str, notes: Notes, style: Style, draw: np.random.Generator) -> Part:
+def _part(role: str, instrument: str, notes: Notes, style: Style) -> Part:
     drums = role in ("drums", "percussion")
     kit = instrument if role == "drums" else style.kits[0]
-    wet = 1.8 if style.name in ("ambient", "orchestral") else 1.0
     return Part(
         instrument=instrument,
         track=role if drums else VOICES[instrument].track,
         notes=notes,
-        pan=float(draw.uniform(-0.5, 0.5)) if role in ("chords", "lead", "percussion") else 0.0,
-        level=LEVELS[role] * float(draw.uniform(0.85, 1.1)),
-        reverb=min(0.6, REVERBS[role] * wet * float(draw.uniform(0.6, 1.3))),
+        pan=PANS.get(role, 0.0),
+        level=LEVELS[role],
         kit=DRUM_KITS.index(kit) if drums else None,
     )

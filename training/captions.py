@@ -18,20 +18,16 @@ NAMES = {
     **{name: (name,) for name in VOICES},
     "electric bass": ("electric bass", "bass guitar"),
     "synth bass": ("synth bass", "analog bass"),
-    "sub bass": ("sub bass", "deep sub bass"),
-    "upright bass": ("upright bass", "double bass"),
     "piano": ("piano", "grand piano"),
-    "electric piano": ("electric piano", "Rhodes"),
+    "organ": ("organ", "electric organ"),
+    "acoustic guitar": ("acoustic guitar", "guitar"),
     "synth pad": ("synth pad", "warm pads"),
     "synth lead": ("synth lead", "lead synth"),
-    "synth pluck": ("synth pluck", "plucked synth"),
     "strings": ("strings", "string section"),
     "brass": ("brass", "horn section"),
     "acoustic drums": ("acoustic drums", "live drums", "drums"),
     "electronic drums": ("electronic drums", "drum machine", "drums"),
-    "lo-fi drums": ("lo-fi drums", "dusty drums", "drums"),
-    "rock drums": ("rock drums", "big drums", "drums"),
-    **{name: (name,) for name in ("shaker", "tambourine", "congas", "cowbell")},
+    **{name: (name,) for name in ("shaker", "congas")},
 }
 METRES = {2: "in two", 3: "in waltz time", 4: "in four four", 6: "in six eight"}
 WISHES = ("make me", "I want", "write", "give me", "please create", "something like", "compose")

@@ -20,7 +20,7 @@ def compose(seed: int, duration_s: float | None = None) -> Song:
     bpm = _tempo(style, meter, draw)
     mode = "major" if draw.random() < style.major else "minor"
     key = Key(int(draw.integers(12)), mode)
-    grid = Grid(bpm, meter, duration_s, style.swing if meter != 6 else 0.0)
+    grid = Grid(bpm, meter, duration_s)
     parts, sections = arrange(style, key, grid, draw)
     return Song(
         seed=seed,

@@ -14,13 +14,11 @@ HIT_SAMPLES = int(0.8 * SAMPLE_RATE_HZ)
 KITS = {
     "acoustic drums": (1.0, 1.0, 0.8),
     "electronic drums": (0.85, 1.35, 1.0),
-    "lo-fi drums": (0.95, 0.8, 0.35),
-    "rock drums": (0.9, 1.15, 0.95),
 }
 
 
 def kits(device: torch.device) -> Tensor:
-    """`[kits, hits, 2, samples]`."""
+    """`[kits, hits, samples]`."""
     made = [[_hit(hit, *KITS[kit]) for hit in HITS] for kit in DRUM_KITS]
     return torch.stack([torch.stack(hits) for hits in made]).to(device)
 
@@ -51,8 +49,6 @@ def _hit(name: str, pitch: float, ring: float, bright: float) -> Tensor:
         mono = torch.sin(2 * math.pi * sweep) * _fall(t, 0.08) + 0.2 * _band(noise, 800, 5000) * _fall(
             t, 0.006
         )
-    elif name == "cowbell":
-        mono = 0.3 * (_square(560 * t) + _square(845 * t)) * _fall(t, 0.06)
     else:
         low, high, fall, gain = {
             "hat": (6500, 9000 + 7000 * bright, 0.025, 0.45),
@@ -60,26 +56,18 @@ def _hit(name: str, pitch: float, ring: float, bright: float) -> Tensor:
             "ride": (4500, 8000 + 6000 * bright, 0.22, 0.28),
             "crash": (3000, 8000 + 7000 * bright, 0.3, 0.5),
             "shaker": (5500, 11_000, 0.03, 0.5),
-            "tambourine": (7000, 14_000, 0.07, 0.5),
         }[name]
         mono = gain * _band(noise, low, high) * _fall(t, fall)
         if name == "shaker":
             mono = mono * (t / 0.02).clamp(max=1)
-        if name in ("ride", "tambourine"):
+        if name == "ride":
             mono = mono + 0.08 * torch.sin(2 * math.pi * 3300 * t) * _fall(t, fall)
     mono = mono * ((HIT_SAMPLES / SAMPLE_RATE_HZ - t) / 0.05).clamp(0, 1)
-    left, right = {"hat": (0.75, 1.0), "open hat": (0.75, 1.0), "ride": (1.0, 0.7), "tom": (1.0, 0.75)}.get(
-        name, (1.0, 1.0)
-    )
-    return 0.9 * torch.stack([left * mono, right * mono])
+    return 0.9 * mono
 
 
 def _fall(t: Tensor, time_s: float) -> Tensor:
     return torch.exp(-t.clamp(min=0) / time_s)
-
-
-def _square(cycles: Tensor) -> Tensor:
-    return sum((torch.sin(2 * math.pi * k * cycles) / k for k in (1, 3, 5)), torch.zeros_like(cycles))
 
 
 def _band(noise: Tensor, low_hz: float, high_hz: float) -> Tensor:

@@ -12,7 +12,7 @@ from model_store.tiny import language_model as lm_layout
 from model_store.tiny import qwen3
 from model_store.tiny import tokenizer as tokenizer_layout
 from model_store.tiny.weights import save_json
-from training.networks import SILENCE_FRAMES, Family, published, text_config, write_config
+from training.networks import ROPE_THETA, SILENCE_FRAMES, Family, published, text_config, write_config
 from training.sizes import LANGUAGE_MODEL, LANGUAGE_MODEL_LAYERS
 
 TEXT_ENCODER = "Qwen3-Embedding-0.6B"
@@ -54,6 +54,7 @@ def language_model(tensors: Mapping[str, Tensor], folder: Path, tokenizer: Token
 def lm_config(tokenizer: Tokenizer) -> dict[str, object]:
     size = tokenizer.get_vocab_size()
     return qwen3.config(LANGUAGE_MODEL, LANGUAGE_MODEL_LAYERS, size, lm_layout.MAX_POSITIONS) | {
+        "rope_theta": ROPE_THETA,
         "bos_token_id": tokenizer.token_to_id(tokenizer_layout.END_OF_TEXT),
         "eos_token_id": tokenizer.token_to_id(tokenizer_layout.END_OF_TURN),
         "pad_token_id": tokenizer.token_to_id(tokenizer_layout.END_OF_TEXT),

@@ -1,34 +1,45 @@
-"""Songs as latents, in the memory of the device that trains."""
+"""Songs as latents: `python -m training.latents --vae FOLDER --out FILE` renders and encodes them once."""
 
+import argparse
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from diffusers import AutoencoderOobleck
 from torch import Tensor
 
-from common.music import LATENT_RATE_HZ
-from training.compose import compose
+from training import oobleck
+from training.budget import Journal
 from training.song import Song
-from training.songs import TRAINING_SEEDS, rendered
+from training.songs import TRAINING_SEEDS, groups
 from training.synth import Synth
 from training.voices import TRACKS
 
-SONG_S = 30.0
-FRAMES = int(SONG_S) * LATENT_RATE_HZ
-STEMS_EVERY = 3
-"""Every third song is also known by one of its tracks alone, and by what is left without it."""
+LENGTHS_S = (10, 20, 30)
+"""Every song is composed for its length and heard from its first beat to its end."""
+STEMS_EVERY = 4
+"""Every fourth group of songs is also known by one track of each alone, and by what is left without it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class Shelf:
+    """Songs of one length."""
+
+    seconds: int
     songs: list[Song]
     mixes: Tensor
-    """`[songs, frames, channels]`."""
+    """`[songs, frames, channels]`, half precision."""
+    marks: Tensor
+    """`[songs, frames, marks]`, 0 or 1."""
     stems: Tensor
     """`[songs with stems, 2, frames, channels]`: one track, and all others."""
     stem_of: dict[int, tuple[int, str]]
     """Song to its place in `stems`, and its track's name in capitals."""
+
+
+Library = list[Shelf]
 
 
 @torch.no_grad()
@@ -45,35 +56,111 @@ def silence(vae: AutoencoderOobleck, device: torch.device) -> Tensor:
     return encoded(vae, torch.zeros(1, 2, 96_000, device=device))[0, 20:30].mean(0)
 
 
-def library(vae: AutoencoderOobleck, synth: Synth, first_seed: int, most: int, seconds: float) -> Library:
-    """As many songs as time allows, `most` at most."""
+@dataclass(slots=True)
+class _Growing:
+    songs: list[Song]
+    mixes: list[Tensor]
+    marks: list[Tensor]
+    stems: list[Tensor]
+    stem_of: dict[int, tuple[int, str]]
+
+
+def fill(vae: AutoencoderOobleck, synth: Synth, first_seed: int, arguments: argparse.Namespace) -> Library:
+    """As many songs as time allows, `arguments.songs` at most."""
     began = time.monotonic()
-    songs: list[Song] = []
-    mixes: list[Tensor] = []
-    pairs: list[Tensor] = []
-    stem_of: dict[int, tuple[int, str]] = {}
-    at_once = 8 if synth.device.type == "cuda" else 1
-    while len(songs) < most and time.monotonic() - began < seconds:
-        group = [compose(first_seed + len(songs) + place, SONG_S) for place in range(at_once)]
-        stems = next(rendered(synth, group, at_once))
-        mix = stems.sum(1)
-        sounds = [mix]
-        for place, song in enumerate(group):
-            number = len(songs) + place
-            if number % STEMS_EVERY == 0 and len(song.tracks) > 1:
-                track = song.tracks[song.seed % len(song.tracks)]
-                alone = stems[place, TRACKS.index(track)]
-                stem_of[number] = (len(stem_of), track.upper())
-                sounds.append(torch.stack([alone, mix[place] - alone]))
-        latents = encoded(vae, torch.cat(sounds))
-        mixes.append(latents[: len(group)].half())
-        pairs.append(latents[len(group) :].half())
-        songs += group
-    stacked = torch.cat(pairs).unflatten(0, (-1, 2)) if stem_of else torch.cat(mixes)[:0, None]
-    return Library(songs, torch.cat(mixes), stacked, stem_of)
+    growing = {length: _Growing([], [], [], [], {}) for length in arguments.lengths}
+    at_once = 240 if synth.device.type == "cuda" else 10
+    count = 0
+
+    def sizes() -> Iterator[tuple[int, float]]:
+        while True:
+            for length in arguments.lengths:
+                yield max(1, at_once // length), float(length)
+
+    for number, group in enumerate(groups(first_seed, sizes())):
+        songs = [song for song, _ in group]
+        shelf = growing[round(songs[0].duration_s)]
+        with_stems = (number // len(arguments.lengths)) % STEMS_EVERY == 0
+        _add(shelf, vae, synth, songs, with_stems)
+        shelf.marks += [torch.from_numpy(one) for _, one in group]
+        count += len(songs)
+        enough = count >= arguments.songs or time.monotonic() - began > arguments.seconds
+        if enough and number + 1 >= len(arguments.lengths):
+            break
+    return [_shelf(length, grown) for length, grown in growing.items()]
 
 
-def training_library(
-    vae: AutoencoderOobleck, synth: Synth, seed: int, most: int, seconds: float
-) -> Library:
-    return library(vae, synth, TRAINING_SEEDS + seed * 100_000, most, seconds)
+def _add(
+    shelf: _Growing, vae: AutoencoderOobleck, synth: Synth, songs: list[Song], with_stems: bool
+) -> None:
+    with torch.no_grad():
+        stems = synth.stems(songs)
+    mix = stems.sum(1)
+    sounds = [mix]
+    if with_stems:
+        for place, song in enumerate(songs):
+            track = song.tracks[song.seed % len(song.tracks)]
+            alone = stems[place, TRACKS.index(track)]
+            shelf.stem_of[len(shelf.songs) + place] = (len(shelf.stem_of), track.upper())
+            sounds.append(torch.stack([alone, mix[place] - alone]))
+    latents = torch.cat([encoded(vae, some) for some in torch.cat(sounds).split(len(songs))]).half()
+    shelf.mixes.append(latents[: len(songs)])
+    shelf.stems.append(latents[len(songs) :].unflatten(0, (-1, 2)))
+    shelf.songs += songs
+
+
+def _shelf(seconds: int, grown: _Growing) -> Shelf:
+    return Shelf(
+        seconds,
+        grown.songs,
+        torch.cat(grown.mixes),
+        torch.stack(grown.marks).to(grown.mixes[0].device),
+        torch.cat(grown.stems),
+        grown.stem_of,
+    )
+
+
+def load(path: Path, device: torch.device) -> tuple[Library, Tensor]:
+    """The library, and the latent frame of silence."""
+    stored = torch.load(path, weights_only=False, map_location=device)
+    return [Shelf(**shelf) for shelf in stored["shelves"]], stored["silence"]
+
+
+def save(library: Library, silent: Tensor, path: Path) -> None:
+    fields = ("seconds", "songs", "mixes", "marks", "stems", "stem_of")
+    shelves = [{name: getattr(shelf, name) for name in fields} for shelf in library]
+    waiting = path.with_suffix(".part")
+    torch.save({"shelves": shelves, "silence": silent}, waiting)
+    waiting.rename(path)  # who waits for the file sees it whole
+
+
+def main() -> None:
+    arguments = _arguments()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    journal, began = Journal(arguments.out.with_suffix(".jsonl")), time.monotonic()
+    vae = oobleck.load(arguments.vae).to(device)
+    silent = silence(vae, device)
+    oobleck.compile_encoder(vae)
+    library = fill(vae, Synth(device), TRAINING_SEEDS + arguments.seed * 100_000, arguments)
+    save(library, silent, arguments.out)
+    journal.note(
+        stage="data",
+        songs=sum(len(shelf.songs) for shelf in library),
+        stems=sum(len(shelf.stems) for shelf in library),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--vae", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="file of the library")
+    parser.add_argument("--songs", type=int, default=12_000)
+    parser.add_argument("--seconds", type=float, default=60.0, help="stop rendering after so long")
+    parser.add_argument("--lengths", type=int, nargs="+", default=list(LENGTHS_S), help="in seconds")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -16,9 +16,11 @@ from transformers import Qwen3Config, Qwen3Model
 from lm_service.vocabulary import Vocabulary
 from training import export
 from training.budget import Budget, Journal, learning_rate
-from training.scores import IGNORED, Score, packed, score
-from training.steps import Average, Stepper, advance, autocast
+from training.scores import IGNORED, MODES, Score, packed, score
+from training.steps import Average, Loss, Stepper, advance, autocast
 from training.tokenizers import for_language_model
+
+HELD = 400
 
 
 class LanguageModel(nn.Module):
@@ -39,7 +41,7 @@ class LanguageModel(nn.Module):
         return functional.linear(self.network.norm(states), self.network.embed_tokens.weight)
 
 
-def scores_of(seeds: list[int], codes: np.ndarray, rounds: int, seed: int) -> list[Score]:
+def scores_of(seeds: list[int], codes: list[list[int]], rounds: int, seed: int) -> list[Score]:
     vocabulary = Vocabulary(for_language_model())
     draw = np.random.default_rng(seed)
     return [
@@ -49,53 +51,60 @@ def scores_of(seeds: list[int], codes: np.ndarray, rounds: int, seed: int) -> li
     ]
 
 
-def all_scores(path: Path, rounds: int, workers: int, seed: int) -> list[Score]:
-    """Of every song in `path`, which is waited for: another process writes it."""
+def all_scores(path: Path, rounds: int, workers: int, seed: int) -> tuple[list[Score], list[Score]]:
+    """To learn from, and of the last `HELD` songs, which nothing is learnt from.
+
+    `path` is waited for: another process writes it.
+    """
     while not path.is_file():
         time.sleep(0.5)
-    time.sleep(2.0)  # it may still be being written
     stored = torch.load(path, weights_only=True)
-    seeds, codes = stored["seeds"], stored["codes"].numpy().astype(np.int64)
+    seeds, codes = stored["seeds"], stored["codes"]
+    held = min(HELD, len(seeds) // 4)
+    learnt = len(seeds) - held
+    parts = np.array_split(np.arange(learnt), max(1, workers))
+    jobs = [([seeds[i] for i in part], [codes[i] for i in part], rounds) for part in parts]
+    jobs.append((seeds[learnt:], codes[learnt:], 2))
     if workers < 2:
-        return scores_of(seeds, codes, rounds, seed)
-    parts = np.array_split(np.arange(len(seeds)), workers)
-    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-        futures = [
-            pool.submit(scores_of, [seeds[i] for i in part], codes[part], rounds, seed + number)
-            for number, part in enumerate(parts)
-        ]
-        return [one for future in futures for one in future.result()]
+        done = [scores_of(*job, seed + number) for number, job in enumerate(jobs)]
+    else:
+        with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+            futures = [pool.submit(scores_of, *job, seed + number) for number, job in enumerate(jobs)]
+            done = [future.result() for future in futures]
+    return [one for some in done[:-1] for one in some], done[-1]
 
 
 def main() -> None:
     arguments = _arguments()
     torch.manual_seed(arguments.seed)
-    clock, journal = Budget(1), Journal(arguments.out / "lm.jsonl")
-    scores = all_scores(arguments.codes, arguments.rounds, arguments.workers, arguments.seed)
-    np.random.default_rng(0).shuffle(scores)
+    clock, journal = Budget(arguments.minutes, arguments.steps), Journal(arguments.out / "lm.jsonl")
+    scores, held = all_scores(arguments.codes, arguments.rounds, arguments.workers, arguments.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     ids, wanted = (tensor.to(device) for tensor in packed(scores))
-    journal.note(
-        stage="scores", count=len(ids), longest=max(len(one.ids) for one in scores), seconds=clock.elapsed_s
-    )
+    journal.note(stage="scores", count=len(scores), fitting=len(ids), seconds=clock.elapsed_s)
+    held_by_mode = {
+        mode: tuple(tensor.to(device) for tensor in packed([one for one in held if one.mode == mode][:128]))
+        for mode in MODES
+    }
     tokenizer = for_language_model()
     model = LanguageModel(export.lm_config(tokenizer)).to(device)
     if arguments.resume:
         stored = load_file(arguments.resume / "model.safetensors")
         model.network.load_state_dict({name: tensor.float() for name, tensor in stored.items()})
-    train(model, ids, wanted, Budget(arguments.minutes, arguments.steps), journal, arguments)
+    train(model, (ids, wanted), held_by_mode, clock, journal, arguments)
     export.language_model(model.network.state_dict(), arguments.out / export.LANGUAGE_MODEL_NAME, tokenizer)
 
 
 def train(
     model: LanguageModel,
-    ids: Tensor,
-    wanted: Tensor,
+    scores: tuple[Tensor, Tensor],
+    held: dict[str, tuple[Tensor, ...]],
     budget: Budget,
     journal: Journal,
     arguments: argparse.Namespace,
 ) -> None:
-    held = max(1, min(256, len(ids) // 20))
+    """Leaves the averaged weights in `model` that did best on songs that it did not learn from."""
+    ids, wanted = scores
     device, parameters = ids.device, list(model.parameters())
 
     def loss(tokens: Tensor, follow: Tensor) -> Tensor:
@@ -103,40 +112,50 @@ def train(
             made = model(tokens)
         return functional.cross_entropy(made.float().flatten(0, 1), follow.flatten(), ignore_index=IGNORED)
 
-    stepper = Stepper(loss, parameters, arguments.graphs and device.type == "cuda")
+    graphs = arguments.graphs and device.type == "cuda"
+    stepper = Stepper(torch.compile(loss, dynamic=False) if graphs else loss, parameters, graphs)
     optimizer = torch.optim.AdamW(
         parameters, betas=(0.9, 0.95), weight_decay=0.05, fused=device.type == "cuda"
     )
     average = Average(parameters, 0.998)
-    step = 0
+    since = budget.progress(0)  # composing and tokenizing took its share
+    step, best, lowest = 0, [tensor.clone() for tensor in average.kept], float("inf")
     while (progress := budget.progress(step)) < 1:
-        rows = torch.randint(held, len(ids), (arguments.batch,), device=device)
+        rows = torch.randint(len(ids), (arguments.batch,), device=device)
         value = stepper(ids[rows], wanted[rows])
-        advance(optimizer, parameters, learning_rate(arguments.rate, progress, step))
+        advance(
+            optimizer, parameters, learning_rate(arguments.rate, (progress - since) / (1 - since), step)
+        )
         average.follow(step)
         if step % arguments.every == 0:
-            with torch.no_grad():
-                valid = [float(loss(ids[i : i + 32], wanted[i : i + 32])) for i in range(0, held, 32)]
-            journal.note(
-                step=step, seconds=budget.elapsed_s, loss=float(value), valid=float(np.mean(valid))
-            )
+            valid = _valid(loss, held)
+            journal.note(step=step, seconds=budget.elapsed_s, loss=float(value), **valid)
+            if valid["valid"] <= lowest:
+                lowest, best = valid["valid"], [tensor.clone() for tensor in average.kept]
         step += 1
-    journal.note(step=step, seconds=budget.elapsed_s, loss=float(value))
+    journal.note(step=step, seconds=budget.elapsed_s, loss=float(value), best=lowest)
+    average.restore(best)
     average.take()
+
+
+@torch.no_grad()
+def _valid(loss: Loss, held: dict[str, tuple[Tensor, ...]]) -> dict[str, float]:
+    found = {f"valid_{mode}": float(loss(*tensors)) for mode, tensors in held.items() if len(tensors[0])}
+    return {"valid": sum(MODES[name[6:]] * value for name, value in found.items()), **found}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--codes", type=Path, required=True, help="what training.dit wrote as --codes-out")
+    parser.add_argument("--codes", type=Path, required=True, help="what training.codes wrote")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--resume", type=Path, help="folder of a language model to go on with")
-    parser.add_argument("--minutes", type=float, default=3.8)
+    parser.add_argument("--minutes", type=float, default=7.5)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--every", type=int, default=200)
-    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--workers", type=int, default=14)
     parser.add_argument("--graphs", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()

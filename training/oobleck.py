@@ -3,11 +3,9 @@
 import json
 import warnings
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import AutoencoderOobleck
-from diffusers.models.autoencoders import autoencoder_oobleck
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -65,17 +63,7 @@ def normalise(vae: AutoencoderOobleck, spread: Tensor) -> None:
     first.weight_g.copy_(weight.flatten(1).norm(dim=1)[:, None, None])
 
 
-def fuse_snake() -> None:
-    """Make one kernel of the activation, on a GPU: eager, it reads and writes memory six times."""
-    fused = torch.compile(_snake, dynamic=True)
-
-    def forward(self: Any, hidden_states: Tensor) -> Tensor:
-        result: Tensor = fused(hidden_states, self.alpha, self.beta)
-        return result
-
-    autoencoder_oobleck.Snake1d.forward = forward
-
-
-def _snake(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
-    wave = torch.sin(torch.exp(alpha).to(x.dtype) * x)
-    return x + wave * wave / torch.exp(beta).to(x.dtype)
+def compile_encoder(vae: AutoencoderOobleck) -> None:
+    """On a GPU make few kernels of the encoder: eager, its activation alone reads memory six times."""
+    if vae.device.type == "cuda":
+        vae.encoder.compile(dynamic=False)

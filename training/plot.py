@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 
 FIGURES: dict[str, dict[str, tuple[str, ...]]] = {
     "vae.jsonl": {"codec": ("spectrum", "valid_spectrum")},
-    "dit.jsonl": {"codes": ("loss",), "base": ("loss",), "turbo": ("loss",)},
-    "lm.jsonl": {"language model": ("loss", "valid")},
+    "decoder.jsonl": {"codec, decoder alone": ("spectrum", "valid_spectrum")},
+    "codes.jsonl": {"codes": ("latents", "marks")},
+    "dit.jsonl": {"base": ("loss",), "turbo": ("loss",)},
+    "lm.jsonl": {"language model": ("loss", "valid_generate", "valid_understand")},
 }
 
 

@@ -1,5 +1,6 @@
 """What the language model reads and writes in training, in the prompts of `lm_service`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,29 +14,25 @@ from lm_service.prompt import PromptLayout
 from lm_service.vocabulary import Vocabulary, code_token
 from training.captions import describe, lyrics
 from training.compose import compose
-from training.latents import SONG_S
-from training.lessons import LENGTHS_S
 from training.song import Song
 
-LONGEST = 400
-MODES = {"generate": 0.5, "understand": 0.23, "create": 0.1, "format": 0.1, "unguided": 0.07}
+LONGEST = 320
+MODES = {"generate": 0.45, "understand": 0.35, "create": 0.07, "format": 0.08, "unguided": 0.05}
 IGNORED = -100
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
+    mode: str
     ids: tuple[int, ...]
     asked: int
     """Tokens of the prompt, which are not learnt."""
 
 
-def score(seed: int, codes: np.ndarray, vocabulary: Vocabulary, draw: np.random.Generator) -> Score:
-    """A drawn mode over a piece of a song; `codes` are those of the whole song."""
-    song = compose(seed, SONG_S)
-    length = int(draw.choice(LENGTHS_S))
-    bar = 60 / song.bpm * (2 if song.meter == 6 else song.meter) * CODE_RATE_HZ
-    start = round(bar * int(draw.integers(int((len(codes) - length * CODE_RATE_HZ) / bar) + 1)))
-    piece = codes[start : start + length * CODE_RATE_HZ].tolist()
+def score(seed: int, codes: Sequence[int], vocabulary: Vocabulary, draw: np.random.Generator) -> Score:
+    """A drawn mode over a song; `codes` are all of it."""
+    length = len(codes) // CODE_RATE_HZ
+    song, piece = compose(seed, float(length)), list(codes)
     told = describe(song, draw)
     known = Metadata(
         bpm=song.bpm,
@@ -48,7 +45,7 @@ def score(seed: int, codes: np.ndarray, vocabulary: Vocabulary, draw: np.random.
     mode = str(draw.choice(list(MODES), p=list(MODES.values())))
     asked, text = _texts(mode, song, told.caption, told.query, known, piece, draw)
     whole = vocabulary.encode(text)
-    return Score((*whole, vocabulary.end_of_turn), len(vocabulary.encode(asked)))
+    return Score(mode, (*whole, vocabulary.end_of_turn), len(vocabulary.encode(asked)))
 
 
 def _texts(

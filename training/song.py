@@ -20,8 +20,6 @@ class Part:
     pan: float
     """From -1, left, to 1."""
     level: float
-    reverb: float
-    """Level of the reverberation beside the dry sound."""
     kit: int | None = None
     """For drums and percussion: which kit's hits its notes are."""
 

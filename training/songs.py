@@ -1,13 +1,12 @@
-"""Many songs at once: composed by several processes, rendered where the networks train."""
+"""Many songs: composed one after the other, rendered many at once where the networks train."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from training.compose import compose
+from training.marks import Marks, marks
 from training.song import Song
 from training.synth import Synth
 
@@ -15,12 +14,15 @@ TRAINING_SEEDS = 1_000_000
 """Training songs count up from here; smaller seeds are never trained on."""
 
 
-def composed(seeds: Sequence[int], duration_s: float, workers: int) -> list[Song]:
-    if workers < 2:
-        return [compose(seed, duration_s) for seed in seeds]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        lengths = [duration_s] * len(seeds)
-        return list(pool.map(compose, seeds, lengths, chunksize=max(1, len(seeds) // (4 * workers))))
+def groups(first_seed: int, sizes: Iterable[tuple[int, float]]) -> Iterator[list[tuple[Song, Marks]]]:
+    """Groups of songs of one length each; `sizes` are counts and seconds.
+
+    A GPU renders a group while the next is composed: kernels are only queued.
+    """
+    seed = first_seed
+    for count, duration_s in sizes:
+        yield [(song, marks(song)) for song in (compose(seed + i, duration_s) for i in range(count))]
+        seed += count
 
 
 def rendered(synth: Synth, songs: Sequence[Song], at_once: int = 8) -> Iterator[Tensor]:

@@ -1,5 +1,6 @@
 """How far two sounds are apart, as spectra of several resolutions."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -27,13 +28,13 @@ def middle_and_side(sound: Tensor) -> Tensor:
     return torch.cat([left, right, (left + right) / 2, (left - right) / 2], dim=1)
 
 
-def distance(made: Tensor, wanted: Tensor) -> Tensor:
+def distance(made: Tensor, wanted: Tensor, windows: Sequence[int] = WINDOWS) -> Tensor:
     """Mean over resolutions of the relative error and of the difference of logarithms, floored at 1e-4."""
     made, wanted = middle_and_side(made.float()), middle_and_side(wanted.float())
     total = torch.zeros((), device=made.device)
-    for size in WINDOWS:
+    for size in windows:
         ours, theirs = magnitudes(made, size), magnitudes(wanted, size)
         relative = (theirs - ours).norm() / theirs.norm().clamp(min=1e-3)
         logarithms = (torch.log(ours + 1e-4) - torch.log(theirs + 1e-4)).abs().mean()
         total = total + relative + logarithms
-    return total / len(WINDOWS)
+    return total / len(windows)

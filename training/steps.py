@@ -78,6 +78,14 @@ class Average:
     def follow(self, step: int) -> None:
         torch._foreach_lerp_(self._slow, list[Tensor](self._live), max(1 - self._decay, 1 / (step + 2)))
 
+    @property
+    def kept(self) -> list[Tensor]:
+        return self._slow
+
+    @torch.no_grad()
+    def restore(self, kept: Sequence[Tensor]) -> None:
+        torch._foreach_copy_(self._slow, list(kept))
+
     @torch.no_grad()
     def take(self) -> None:
         """Make the average the weights."""

@@ -1,8 +1,8 @@
 """Songs to sound, in torch: many notes at once, on a CPU or a GPU.
 
 A note reads two single-cycle tables, bright and dark, and fades from one to the other, which is what a
-closing filter does to it. Drums are one-shots, made once. Everything after the notes is linear, so that
-stems add up to the mix.
+closing filter does to it. Drums are one-shots, made once. Nothing is random and nothing reverberates: a
+small codec can learn such sounds. Everything after the notes is linear, so that stems add up to the mix.
 """
 
 import math
@@ -19,7 +19,7 @@ from training.song import Part, Song
 from training.voices import TRACKS, VOICES, Voice
 
 TABLE = 2048
-HIGHEST_HZ = 15_000.0
+HIGHEST_HZ = 9_000.0
 HARMONICS = (4, 8, 16, 32, 64, 128, 256)
 """Tables hold so many harmonics; a note takes the richest that stays below `HIGHEST_HZ`."""
 
@@ -40,7 +40,7 @@ class NoteBatch:
     """Notes of many parts, one row each: columns are tensors `[notes]` on the device."""
 
     row: Tensor
-    """Of the buffer that the note is added to: two for each part, left and right."""
+    """Of the buffer that the note is added to: one for each part."""
     start: Tensor
     """In samples."""
     length_s: Tensor
@@ -64,14 +64,10 @@ class Synth:
                 "sustain",
                 "release_s",
                 "fading_s",
-                "vibrato",
-                "breath",
                 "gain",
             )
         }
         self._kits = kits(self.device)
-        self._hall = _hall().to(self.device)
-        self._noise = torch.randn(1 << 16, generator=torch.Generator().manual_seed(5)).to(self.device)
 
     def stems(self, songs: Sequence[Song]) -> Tensor:
         """`[songs, tracks, 2, samples]` of songs of one length; silent where a track has no part.
@@ -79,52 +75,48 @@ class Synth:
         A song's mix is the sum over its tracks.
         """
         samples = round(songs[0].duration_s * SAMPLE_RATE_HZ)
-        parts = [(index, part) for index, song in enumerate(songs) for part in song.parts]
-        dry = self._dry([part for _, part in parts], samples)
-        wet = self._reverberated(dry, [part for _, part in parts])
+        owned = [(index, part) for index, song in enumerate(songs) for part in song.parts]
+        parts = [part for _, part in owned]
+        sound = torch.zeros(len(parts), samples, device=self.device)
+        pitched = [(number, part) for number, part in enumerate(parts) if part.kit is None]
+        if pitched:
+            self._play_notes(sound, self._notes(pitched))
+        struck = [(number, part) for number, part in enumerate(parts) if part.kit is not None]
+        if struck:
+            self._play_hits(sound, struck)
         stems = torch.zeros(len(songs) * len(TRACKS), 2, samples, device=self.device)
-        owner = [index * len(TRACKS) + TRACKS.index(part.track) for index, part in parts]
-        stems.index_add_(0, torch.tensor(owner, device=self.device), wet)
+        owner = torch.tensor([index * len(TRACKS) + TRACKS.index(part.track) for index, part in owned])
+        gains = torch.tensor(
+            [
+                [part.level * math.cos(math.pi / 4 * (1 + side * part.pan)) for side in (1, -1)]
+                for part in parts
+            ],
+            device=self.device,
+        )
+        stems.index_add_(0, owner.to(self.device), gains[:, :, None] * sound[:, None])
         return _levelled(stems.view(len(songs), len(TRACKS), 2, samples))
 
     def mix(self, song: Song) -> Tensor:
         """`[2, samples]` on the device."""
         return self.stems([song])[0].sum(0)
 
-    def _dry(self, parts: Sequence[Part], samples: int) -> Tensor:
-        """`[parts, 2, samples]`, panned and levelled."""
-        sound = torch.zeros(len(parts) * 2, samples, device=self.device)
-        pitched = [(number, part) for number, part in enumerate(parts) if part.kit is None]
-        if pitched:
-            self._play_notes(sound, self._notes(pitched))
-        for number, part in enumerate(parts):
-            if part.kit is not None:
-                self._play_hits(sound[2 * number : 2 * number + 2], part)
-            elif not VOICES[part.instrument].detune:  # made once, for both sides
-                sound[2 * number + 1] = sound[2 * number]
-        gains = [
-            part.level * math.cos(math.pi / 4 * (1 + side * part.pan)) for part in parts for side in (1, -1)
-        ]
-        return (sound * torch.tensor(gains, device=self.device)[:, None]).view(len(parts), 2, samples)
-
     def _notes(self, pitched: Sequence[tuple[int, Part]]) -> NoteBatch:
         columns: list[np.ndarray] = []
         for number, part in pitched:
-            voice = VOICES[part.instrument]
             start, length, pitch, strength = part.notes.T.astype(np.float64)
-            for side, shift in ((0, -0.5), (1, 0.5)) if voice.detune else ((0, 0.0),):
-                frequency = 440 * 2 ** ((pitch - 69 + shift * voice.detune) / 12)
-                rows = np.full(len(start), 2 * number + side)
-                kinds = np.full(len(start), self._numbers[part.instrument])
-                columns.append(np.stack([rows, start, length, frequency, strength, kinds]))
-        row, start, length, frequency, strength, kind = torch.tensor(np.concatenate(columns, 1)).unbind(0)
+            rows = np.full(len(start), number)
+            kinds = np.full(len(start), self._numbers[part.instrument])
+            columns.append(np.stack([rows, start, length, 440 * 2 ** ((pitch - 69) / 12), strength, kinds]))
+        row, start, length, frequency, strength, kind = torch.tensor(np.concatenate(columns, 1)).to(
+            self.device
+        )
         return NoteBatch(
-            row=row.long().to(self.device),
-            start=(start * SAMPLE_RATE_HZ).round().long().to(self.device),
-            length_s=length.float().to(self.device),
-            frequency=frequency.float().to(self.device),
-            strength=strength.float().to(self.device),
-            voice=kind.long().to(self.device),
+            row=row.long(),
+            start=(start * SAMPLE_RATE_HZ).round().long(),
+            length_s=length.float(),
+            frequency=frequency.float(),
+            strength=strength.float(),
+            voice=kind.long(),
         )
 
     def _play_notes(self, sound: Tensor, notes: NoteBatch) -> None:
@@ -152,8 +144,7 @@ class Synth:
         setting = {name: values[kind, None] for name, values in self._settings.items()}
         length, frequency = notes.length_s[block, None], notes.frequency[block, None]
         t = torch.arange(samples, device=self.device)[None] / SAMPLE_RATE_HZ
-        sway = 0.05776 * setting["vibrato"] * (t - 0.33).clamp(0, 0.3) / 0.3
-        cycles = frequency * (t + sway * torch.sin(34.5 * t) / 34.5)
+        cycles = frequency * t
         rich = (HIGHEST_HZ / frequency).clamp(4, 256).log2().floor().long() - 2
         table = (kind[:, None] * len(HARMONICS) + rich) * 2 * TABLE
         at = (cycles % 1) * TABLE
@@ -163,35 +154,25 @@ class Synth:
         table = table + TABLE
         dark = torch.lerp(self._tables[table + whole], self._tables[table + after], share)
         wave = torch.lerp(dark, bright, torch.exp(-t / setting["fading_s"]))
-        hiss = self._noise[torch.arange(samples, device=self.device) % len(self._noise)]
-        wave = wave + setting["breath"] * hiss
         held = setting["sustain"] + (1 - setting["sustain"]) * torch.exp(-t / setting["decay_s"])
         envelope = held * (t / setting["attack_s"]).clamp(max=1)
         envelope = envelope * torch.exp(-(t - length).clamp(min=0) * 3 / setting["release_s"])
         ending = ((length + 2 * setting["release_s"] - t) / 0.005).clamp(0, 1)
         return wave * envelope * ending * (notes.strength[block, None] * setting["gain"])
 
-    def _play_hits(self, sound: Tensor, part: Part) -> None:
-        notes = torch.from_numpy(part.notes).to(self.device)
-        assert part.kit is not None
-        shots = self._kits[part.kit, notes[:, 2].long()] * notes[:, 3, None, None]  # [hits, 2, samples]
-        place = (notes[:, 0] * SAMPLE_RATE_HZ).round().long()[:, None] + torch.arange(
-            HIT_SAMPLES, device=self.device
-        )
-        shots = torch.where((place < sound.shape[1])[:, None], shots, 0.0)
-        place = place.clamp(max=sound.shape[1] - 1).view(-1)
-        for side in (0, 1):
-            sound[side].index_add_(0, place, shots[:, side].reshape(-1))
-
-    def _reverberated(self, dry: Tensor, parts: Sequence[Part]) -> Tensor:
-        samples = dry.shape[-1]
-        size = 1 << (samples + self._hall.shape[-1] - 1).bit_length()
-        hall = torch.fft.rfft(self._hall, size)
-        wet = torch.empty_like(dry)
-        for number, part in enumerate(parts):  # one at a time: spectra are large
-            tail = torch.fft.irfft(torch.fft.rfft(dry[number], size) * hall, size)[:, :samples]
-            wet[number] = dry[number] + part.reverb * tail
-        return wet
+    def _play_hits(self, sound: Tensor, struck: Sequence[tuple[int, Part]]) -> None:
+        rows = [np.full(len(part.notes), number) for number, part in struck]
+        kinds = [np.full(len(part.notes), part.kit) for _, part in struck]
+        notes = torch.from_numpy(np.concatenate([part.notes for _, part in struck])).to(self.device)
+        row, kit = torch.tensor(np.stack([np.concatenate(rows), np.concatenate(kinds)])).to(self.device)
+        place = torch.arange(HIT_SAMPLES, device=self.device)
+        for block in torch.arange(len(notes), device=self.device).split(BLOCK // HIT_SAMPLES):
+            start, _, hit, strength = notes[block].T
+            shots = self._kits[kit[block], hit.long()] * strength[:, None]
+            at = (start * SAMPLE_RATE_HZ).round().long()[:, None] + place
+            shots = torch.where(at < sound.shape[1], shots, 0.0)
+            at = at.clamp(max=sound.shape[1] - 1) + row[block, None] * sound.shape[1]
+            sound.view(-1).index_add_(0, at.view(-1), shots.view(-1))
 
 
 def _levelled(stems: Tensor) -> Tensor:
@@ -215,15 +196,3 @@ def _tables(voices: Sequence[Voice]) -> Tensor:
                 strengths = spectrum(k)
                 tables.append(strengths @ waves / max(1e-9, np.sqrt(np.sum(strengths**2))))
     return torch.from_numpy(np.concatenate(tables)).float()
-
-
-def _hall() -> Tensor:
-    """The impulse response of a room, `[2, samples]`: 0.9 s of dying noise, duller as it dies."""
-    generator = torch.Generator().manual_seed(3)
-    samples = int(0.9 * SAMPLE_RATE_HZ)
-    t = torch.arange(samples) / SAMPLE_RATE_HZ
-    noise = torch.randn(2, samples, generator=generator)
-    dull = torch.nn.functional.avg_pool1d(noise[None], 9, 1, 4)[0] * 3
-    late = (t / 0.3).clamp(max=1)
-    tail = torch.lerp(noise, dull, late) * torch.exp(-t / 0.22) * (t > 0.012)
-    return tail / tail.square().sum(1, keepdim=True).sqrt()

@@ -23,17 +23,23 @@ class Key:
         """As the models know it, such as `F# minor`."""
         return f"{TONICS[self.mode][self.tonic]} {self.mode}"
 
+    @property
+    def relative(self) -> "Key":
+        """The other key of the same notes."""
+        return (
+            Key((self.tonic + 9) % 12, "minor")
+            if self.mode == "major"
+            else Key((self.tonic + 3) % 12, "major")
+        )
+
     def pitch(self, degree: int, octave: int) -> int:
         """MIDI number of a scale degree, 0 is the tonic; degrees go on into other octaves."""
         turns, step = divmod(degree, 7)
         return 12 * (octave + 1 + turns) + self.tonic + SCALES[self.mode][step]
 
     def chord(self, degree: int, size: int, octave: int) -> list[int]:
-        """Thirds stacked on a scale degree. The fifth of a minor key gets its leading note."""
-        notes = [self.pitch(degree + 2 * place, octave) for place in range(size)]
-        if self.mode == "minor" and degree % 7 == 4:
-            notes[1] += 1
-        return notes
+        """Thirds stacked on a scale degree."""
+        return [self.pitch(degree + 2 * place, octave) for place in range(size)]
 
 
 def close_to(notes: list[int], centre: float) -> list[int]:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 from tokenizers import Tokenizer
 
+from dit_service.prompt import INSTRUCTIONS
 from model_store.tiny import corpus
 from model_store.tiny import tokenizer as layout
 from training.captions import describe, lyrics
 from training.compose import compose
+from training.voices import TRACKS
 
 VOCABULARY = 1024
 SONGS = 800
@@ -31,6 +33,8 @@ def _texts() -> Iterator[str]:
     for _ in range(40):
         yield from corpus.FIELDS
         yield from corpus.HEADINGS
+        yield from INSTRUCTIONS.values()
+        yield " ".join(TRACKS).upper()
     for seed in range(SONGS):
         song = compose(seed)
         draw = np.random.default_rng(seed)

@@ -28,12 +28,6 @@ class Voice:
     release_s: float = 0.08
     fading_s: float = 0.2
     """Time from bright to dark, by 1/e."""
-    vibrato: float = 0.0
-    """In semitones, at 5.5 Hz, after a third of a second."""
-    detune: float = 0.0
-    """Semitones between the left and the right copy; 0 means one copy in the middle."""
-    breath: float = 0.0
-    """Share of noise."""
     gain: float = 1.0
 
 
@@ -75,41 +69,28 @@ VOICES = {
     for voice in (
         _voice("electric bass", "bass", plucked(0.18, 1.2), lowpass(plucked(0.3), 3),
                decay_s=0.9, sustain=0.25, fading_s=0.15, gain=1.25),
-        _voice("synth bass", "bass", lowpass(saw(), 14), lowpass(saw(), 3),
+        _voice("synth bass", "bass", lowpass(saw(), 9), lowpass(saw(), 3),
                decay_s=0.3, sustain=0.6, fading_s=0.1, gain=1.1),
-        _voice("sub bass", "bass", drawbars((1, 1), (2, 0.3), (3, 0.12)), drawbars((1, 1), (2, 0.12)),
-               decay_s=1.0, sustain=0.7, gain=1.35),
-        _voice("upright bass", "bass", lowpass(plucked(0.25), 6), lowpass(plucked(0.4), 2),
-               decay_s=0.6, sustain=0.1, fading_s=0.08, gain=1.35),
-        _voice("piano", "keyboard", lowpass(plucked(0.12), 11), lowpass(plucked(0.12), 3),
-               decay_s=1.3, fading_s=0.35, release_s=0.15, gain=1.0),
-        _voice("electric piano", "keyboard", drawbars((1, 1), (2, 0.25), (3, 0.1), (7, 0.15), (14, 0.12)),
-               drawbars((1, 1), (2, 0.15)), decay_s=1.6, fading_s=0.12, detune=0.04, gain=1.0),
-        _voice("organ", "keyboard", drawbars((1, 1), (2, 0.8), (3, 0.7), (4, 0.4), (6, 0.3), (8, 0.25)),
-               drawbars((1, 1), (2, 0.8), (3, 0.6), (4, 0.3)), attack_s=0.01, sustain=1.0, detune=0.06, gain=0.55),
-        _voice("acoustic guitar", "guitar", plucked(0.2, 0.8), lowpass(plucked(0.2), 4),
-               decay_s=0.7, fading_s=0.18, gain=1.0),
-        _voice("electric guitar", "guitar", formant(plucked(0.13, 0.7), 7, 3, 1.5), lowpass(saw(), 8),
-               decay_s=1.2, sustain=0.3, fading_s=0.5, vibrato=0.08, gain=0.8),
-        _voice("synth pluck", "synth", lowpass(saw(), 20), lowpass(saw(), 2),
-               decay_s=0.35, fading_s=0.09, detune=0.12, gain=0.9),
-        _voice("synth lead", "synth", lowpass(square(0.9), 16), lowpass(square(), 9),
-               attack_s=0.01, decay_s=0.5, sustain=0.7, vibrato=0.2, detune=0.1, gain=0.65),
-        _voice("synth pad", "synth", lowpass(saw(), 9), lowpass(saw(), 5),
-               attack_s=0.35, sustain=1.0, release_s=0.5, fading_s=1.0, detune=0.18, gain=0.5),
-        _voice("strings", "strings", formant(saw(1.1), 4, 3, 0.8), lowpass(saw(), 10),
-               attack_s=0.16, sustain=1.0, release_s=0.3, vibrato=0.12, detune=0.1, gain=0.5),
-        _voice("flute", "woodwinds", drawbars((1, 1), (2, 0.35), (3, 0.12), (4, 0.05)),
-               drawbars((1, 1), (2, 0.25), (3, 0.06)), attack_s=0.06, sustain=0.9, decay_s=0.3,
-               vibrato=0.15, breath=0.06, gain=0.85),
-        _voice("clarinet", "woodwinds", lowpass(square(0.8), 12), lowpass(square(), 8),
-               attack_s=0.04, sustain=0.9, vibrato=0.06, breath=0.02, gain=0.7),
-        _voice("brass", "brass", formant(saw(0.8), 5, 4, 1.2), lowpass(saw(), 5),
-               attack_s=0.04, decay_s=0.4, sustain=0.75, fading_s=0.25, vibrato=0.08, detune=0.05, gain=0.6),
+        _voice("piano", "keyboard", lowpass(plucked(0.12), 8), lowpass(plucked(0.12), 3),
+               decay_s=1.0, fading_s=0.3, release_s=0.1, gain=1.0),
+        _voice("organ", "keyboard", drawbars((1, 1), (2, 0.8), (3, 0.7), (4, 0.4), (6, 0.3)),
+               drawbars((1, 1), (2, 0.8), (3, 0.6), (4, 0.3)), attack_s=0.01, sustain=1.0, gain=0.55),
+        _voice("acoustic guitar", "guitar", lowpass(plucked(0.2, 0.8), 10), lowpass(plucked(0.2), 4),
+               decay_s=0.5, fading_s=0.15, gain=1.0),
+        _voice("synth lead", "synth", lowpass(square(0.9), 10), lowpass(square(), 7),
+               attack_s=0.01, decay_s=0.5, sustain=0.7, gain=0.65),
+        _voice("synth pad", "synth", lowpass(saw(), 5), lowpass(saw(), 4),
+               attack_s=0.2, sustain=1.0, release_s=0.25, fading_s=1.0, gain=0.5),
+        _voice("strings", "strings", formant(lowpass(saw(1.1), 10), 4, 3, 0.8), lowpass(saw(), 7),
+               attack_s=0.12, sustain=1.0, release_s=0.2, gain=0.5),
+        _voice("flute", "woodwinds", drawbars((1, 1), (2, 0.35), (3, 0.12)),
+               drawbars((1, 1), (2, 0.25), (3, 0.06)), attack_s=0.05, sustain=0.9, decay_s=0.3, gain=0.85),
+        _voice("brass", "brass", formant(lowpass(saw(0.8), 12), 5, 4, 1.2), lowpass(saw(), 5),
+               attack_s=0.04, decay_s=0.4, sustain=0.75, fading_s=0.25, gain=0.6),
     )
 }  # fmt: skip
 
-DRUM_KITS = ("acoustic drums", "electronic drums", "lo-fi drums", "rock drums")
+DRUM_KITS = ("acoustic drums", "electronic drums")
 DRUM_HITS = ("kick", "snare", "hat", "open hat", "ride", "crash", "tom", "clap", "rim")
-PERCUSSION_HITS = ("shaker", "tambourine", "conga", "low conga", "cowbell")
+PERCUSSION_HITS = ("shaker", "conga", "low conga")
 HITS = (*DRUM_HITS, *PERCUSSION_HITS)

@@ -118,7 +118,7 @@ def test_the_service_accepts_the_language_model(tmp_path: Path) -> None:
 
 def test_every_mode_ends_the_turn_and_learns_only_the_answer() -> None:
     vocabulary = Vocabulary(for_language_model())
-    codes = np.arange(150) % CODE_COUNT
+    codes = (np.arange(150) % CODE_COUNT).tolist()
     draw = np.random.default_rng(0)
 
     scores = [score(2_000_000 + seed, codes, vocabulary, draw) for seed in range(40)]
