@@ -24,7 +24,7 @@ from training.sizes import CODE_COUNT
 from training.song import Song
 
 BASE_MODEL, TURBO_MODEL = "acestep-v15-base", "acestep-v15-turbo"
-BASE_STEPS = 30
+BASE_STEPS = 20
 MOST_ANSWER = 200
 """Tokens of a description."""
 TEMPERATURE = 0.85
