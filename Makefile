@@ -1,7 +1,7 @@
 # One door for people and CI. `make` lists what there is.
 DEVICE ?= cpu
 VENV ?= $(if $(filter cuda,$(DEVICE)),.venv-cuda,.venv)
-MODELS ?= models/tiny
+MODELS ?= models_micro
 VECTORS ?= tests/golden/lm/vectors.json
 TOKENIZER ?= tests/golden/lm/tokenizer
 WALKS ?= 10000
@@ -24,7 +24,7 @@ $(VENV)/.installed-$(DEVICE): requirements/*.txt pyproject.toml scripts/install
 models/tiny: | install
 	$(BIN)/acestep-serve models build-tiny $@
 
-demo: install models/tiny ## One song from text to out/, with a picture; services up and down
+demo: install ## One song from text to out/, with a picture; services up and down
 	BIN=$(BIN) DEVICE=$(DEVICE) scripts/demo
 
 up: install $(filter models/tiny,$(MODELS)) ## Start the three services and leave them running (MODELS=folder, DEVICE=cpu or cuda)

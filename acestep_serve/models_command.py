@@ -99,7 +99,8 @@ def advice(models: Path) -> str:
     """How to come by checkpoints."""
     return (
         f"run `acestep-serve models pull --models {models}` for the released ones,"
-        f" or `acestep-serve models build-tiny {models}` for a tiny family that makes noise"
+        f" or `acestep-serve models build-tiny {models}` for a tiny family that makes noise;"
+        " a clone of the repository has a trained one: `--models models_micro`"
     )
 
 
