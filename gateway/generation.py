@@ -163,7 +163,9 @@ def _rest_of_job(request: pb.GenerateMusicRequest) -> dit_pb.RenderJob:
     job.repaint.CopyFrom(request.repaint)
     thinks = request.lm.thinking if request.lm.HasField("thinking") else LM_DEFAULTS.thinking
     to_music = request.task in (music_pb2.TASK_UNSPECIFIED, music_pb2.TASK_TEXT2MUSIC)
-    job.has_source_audio = planning.has_source(request) and not to_music
+    job.has_source_audio = request.HasField("source_audio_id") and not to_music
+    if request.HasField("source_latents") and not to_music:
+        job.source_latents.CopyFrom(request.source_latents)
     if request.audio_codes or (thinks and to_music):
         job.audio_codes.append(0)
     return job

@@ -58,6 +58,13 @@ async def test_a_client_goes_on_from_the_latents_of_a_song(client: Client, engin
     assert not second.accepted.effective.HasField("source_latents")
 
 
+async def test_bad_latents_are_told_with_what_else_is_wrong(client: Client) -> None:
+    with pytest.raises(ServiceError) as caught:
+        await client.generate(repaint(latents(frames=499), bpm=1))
+
+    assert [item.field for item in caught.value.violations] == ["bpm", "source_latents.data"]
+
+
 @pytest.mark.parametrize(
     ("request_", "field"),
     [
