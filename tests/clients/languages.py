@@ -44,7 +44,8 @@ NODE = Language(
     "node",
     ("node", "npm"),
     (),
-    "npm ci --no-audit --no-fund --loglevel=error && npm run build",
+    "test node_modules/.package-lock.json -nt package-lock.json"
+    " || npm ci --no-audit --no-fund --loglevel=error; npm run build",
     ("node", "dist/src/generate.js"),
     ("node", "dist/src/conformance.js"),
 )
