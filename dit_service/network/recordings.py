@@ -25,11 +25,15 @@ MAX_ROWS = 16
 ROW_COUNTS = (1, 4, MAX_ROWS)
 STEP = 128
 """Sizes are rounded up to multiples of this: matrix products take so many tokens at once."""
-LONGEST_STEP = 512
+SHORTEST = 512
+"""Tokens that the longest row of a batch counts as at least; more are rounded up to twice, four times ...
+as many. Coarse, so that batches have few sizes: places where no row reaches cost next to nothing, a
+recording as much as many passes."""
 TIMES = 2
 """That a size is met before it is recorded, the recording included."""
-KEPT = 48
-"""Graphs. They share their memory; each has some MiB of its own."""
+KEPT = 96
+"""Graphs. They share their memory; each has some MiB of its own. With fewer than there are sizes at work,
+batches that change with every song that comes or ends would be recorded over and over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,7 @@ class Desk:
         laid = lengths, heard, which, size
         if laid == self._laid:
             return
+        self._laid = ()  # what ends half-way, for want of memory, has laid neither
         device = self.network.device
         asked, others = lengths[: len(heard)], lengths[len(heard) :]
         filled = _filled(asked, size.rows)
@@ -146,7 +151,7 @@ class Desk:
         lying = [heard() for heard in self._heard]
         if len(lying) == len(hearing) and all(new is old for new, old in zip(hearing, lying, strict=True)):
             return
-        at = 0
+        self._heard, at = [], 0
         for heard in hearing:
             self.keys[:, at : at + heard.length].copy_(heard.keys)
             self.values[:, at : at + heard.length].copy_(heard.values)
@@ -203,7 +208,9 @@ class Recordings:
         heard = sum(row.heard.length for row in rows if row.heard is not None)
         if not asked or sum(tokens) > MAX_TOKENS or most > MAX_ROWS or heard > MAX_HEARD:
             return None
-        longest = tokens[0] if most == 1 else min(_up(max(asked + others), LONGEST_STEP), max(tokens))
+        longest = max(tokens)
+        if most > 1:
+            longest = min(longest, _doubled(SHORTEST, max(asked + others)))
         return Size(*tokens, longest, next(rows for rows in ROW_COUNTS if rows >= most))
 
     def _compute(self, size: Size) -> None:
@@ -233,6 +240,13 @@ class Recordings:
 
 def _up(count: int, step: int) -> int:
     return -(-count // step) * step
+
+
+def _doubled(count: int, least: int) -> int:
+    """`count`, doubled until it is `least` or more."""
+    while count < least:
+        count *= 2
+    return count
 
 
 def _filled(lengths: tuple[int, ...], rows: int) -> tuple[int, ...]:

@@ -1,6 +1,8 @@
 """Passes by a desk and compiled layers: the same velocities, whatever the sizes, compiled once."""
 
+import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor
 from torch._dynamo.utils import counters
 
 from dit_service.network import recordings
+from dit_service.network.block import Heard
 from dit_service.network.recordings import Recordings
 from dit_service.network.transformer import DiffusionTransformer, Row
 from dit_service.networks import load_dit
@@ -82,6 +85,50 @@ def test_what_lay_on_the_desk_before_is_not_heard(network: DiffusionTransformer,
     (after,) = fast([short])
 
     torch.testing.assert_close(after, before, atol=0, rtol=0)
+
+
+def test_a_pass_that_failed_while_it_was_laid_is_not_heard(
+    network: DiffusionTransformer, fast: Recordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = rows_of(network, (140, 300), (0.7, 0.2))
+    before = fast(rows)
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as without_memory, pytest.raises(torch.OutOfMemoryError):
+        without_memory.setattr(recordings, "around", full)
+        fast(rows_of(network, (300, 140), (0.2, 0.7)))
+    told = network.heard(drawn(9, 12, 64))
+    with pytest.raises(RuntimeError):
+        fast([replace(rows[0], heard=Heard(told.keys, told.values[..., :3])), rows[1]])
+
+    for velocity, expected in zip(fast(rows), before, strict=True):
+        torch.testing.assert_close(velocity, expected, atol=0, rtol=0)
+
+
+def test_batches_that_change_with_every_song_are_soon_all_recorded(
+    network: DiffusionTransformer, fast: Recordings
+) -> None:
+    """As they come one after the other, of songs that arrive by chance and take eight steps each."""
+    chance = random.Random(1)
+    (moment,) = network.moments([0.7])
+    heard = network.heard(drawn(1, 200, 64))
+    met: dict[recordings.Size, int] = {}
+    under_way: list[tuple[Row, int]] = []
+    recorded_again = 0
+
+    for place in range(12_000):
+        under_way = [(row, steps - 1) for row, steps in under_way if steps > 1]
+        while not under_way or (len(under_way) < recordings.MAX_ROWS and chance.random() < 0.25):
+            seconds = chance.choice((30, 60, 120, 240)) * chance.uniform(0.8, 1.2)
+            under_way.append((Row(torch.empty(int(25 * seconds), 0), moment, heard), 8))
+        if (size := fast._size([row for row, _ in under_way])) is not None:
+            recent = sorted(met.values(), reverse=True)[: recordings.KEPT]
+            recorded_again += place > 4000 and met.get(size, -1) < recent[-1]
+            met[size] = place
+
+    assert recorded_again < 0.01 * 8000
 
 
 def test_layers_are_compiled_for_all_sizes_at_once(network: DiffusionTransformer, fast: Recordings) -> None:
