@@ -312,7 +312,10 @@ class _Stopwatch:
 
 def _free(device: torch.device) -> int | None:
     """Bytes of a GPU."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+    if device.type != "cuda":
+        return None
+    torch.cuda.empty_cache()  # what torch only keeps, from compiling and trying, songs can have
+    return torch.cuda.mem_get_info(device)[0]
 
 
 def _free_for_songs(vae: Vae, device: torch.device, dtype: torch.dtype) -> int | None:

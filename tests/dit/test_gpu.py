@@ -10,6 +10,7 @@ from diffusers import AutoencoderOobleck
 from torch import Tensor, nn
 
 from common.revision import Revision
+from dit_service import torch_engine
 from dit_service.network.attention import attend, spans
 from dit_service.network.transformer import DiffusionTransformer, Row
 from dit_service.networks import load_dit
@@ -94,6 +95,17 @@ def test_recorded_passes_are_as_near_to_float32_as_plain_ones(
         for velocity, usual, right in zip(found, rough, truth, strict=True):
             assert far(velocity, right) <= WORSE * far(usual, right)
     torch.testing.assert_close(passes[3], passes[2], atol=0, rtol=0)
+
+
+def test_memory_that_torch_only_keeps_is_free_for_songs() -> None:
+    before = torch_engine._free(GPU)
+    assert before is not None
+
+    torch.empty(1 << 30, dtype=torch.uint8, device=GPU)  # which nobody holds
+
+    after = torch_engine._free(GPU)
+    assert after is not None
+    assert after > before - (1 << 29)
 
 
 @pytest.fixture(scope="module")
