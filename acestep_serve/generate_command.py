@@ -1,7 +1,7 @@
 """`acestep-serve generate`: songs from text, into files."""
 
-from collections.abc import Set
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Iterator, Set
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,20 +77,32 @@ def generate(
 
 def _request(given: dict[str, Any], like: Path | None, lyrics_file: Path | None) -> pb.GenerateMusicRequest:
     request = song_request(given)
-    try:
-        if lyrics_file is not None:
-            if request.lyrics:
-                raise typer.BadParameter("give --lyrics or --lyrics-file, not both")
+    if lyrics_file is not None:
+        if request.lyrics:
+            raise typer.BadParameter("give --lyrics or --lyrics-file, not both")
+        with _option_of_a_file("--lyrics-file", lyrics_file):
             request.lyrics = lyrics_file.read_text(encoding="utf-8")
-        if like is not None:
+    if like is not None:
+        with _option_of_a_file("--like", like):
             again = ParseDict(read_request(like), pb.GenerateMusicRequest())
-            if given["seed"] is not None or given["seeds"] is not None:
-                again.ClearField("batch")
-            overlay(again, request)
-            return again
-    except (OSError, UnicodeDecodeError, ParseError, ValueError) as error:
-        raise typer.BadParameter(str(error)) from None
+        if given["seed"] is not None or given["seeds"] is not None:
+            again.ClearField("batch")
+        overlay(again, request)
+        return again
     return request
+
+
+@contextmanager
+def _option_of_a_file(option: str, path: Path) -> Iterator[None]:
+    """Raises `typer.BadParameter`, with the option and the file, if the file cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise typer.BadParameter(f"{option} {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{option} {path}: not UTF-8") from None
+    except (ParseError, ValueError) as error:
+        raise typer.BadParameter(f"{option} {path}: {error}") from None
 
 
 async def _send_files(

@@ -56,7 +56,7 @@ def read_request(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8"))["again"])
     except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError):
-        raise ValueError(f"{path} is not the .json of a song") from None
+        raise ValueError("not the .json of a song") from None
 
 
 def _name(request: pb.GenerateMusicRequest, song: pb.Song) -> str:

@@ -220,6 +220,8 @@ def choose_dits(models: Path, asked: tuple[str, ...]) -> tuple[str, ...]:
 
     Raises `NotStartableError` if one is not there, or if `models` lacks anything else.
     """
+    if not models.is_dir():
+        raise NotStartableError(f"there is no folder {models}")
     checkpoints = inventory.of_folder(models)
     lacking = inventory.lacking(checkpoints)
     if lacking:

@@ -224,10 +224,11 @@ async def test_capabilities_are_a_table(world: World, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--lyrics-file", "nofile"), "nofile"),
-        (("--lyrics-file", "latin.txt"), "utf-8"),
+        (("--lyrics-file", "nofile"), "--lyrics-file nofile: No such file"),
+        (("--lyrics-file", "latin.txt"), "--lyrics-file latin.txt: not UTF-8"),
         (("--lyrics", "la", "--lyrics-file", "latin.txt"), "not both"),
-        (("--like", "latin.txt"), "is not the .json of a song"),
+        (("--like", "nofile"), "--like nofile: No such file"),
+        (("--like", "latin.txt"), "--like latin.txt: not the .json of a song"),
         (("--reference-audio", "nofile.wav"), "--reference-audio nofile.wav"),
         (("--reference-audio", "latin.txt"), "--reference-audio latin.txt: must be an audio file"),
         (("--output-dir", "latin.txt"), "latin.txt"),

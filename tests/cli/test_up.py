@@ -335,6 +335,16 @@ def test_missing_checkpoints_say_how_to_get_them(site: Site) -> None:
     assert "acestep-serve models build-tiny" in result.stderr
 
 
+def test_a_models_folder_that_is_not_there_is_said_not_to_be(site: Site) -> None:
+    (site.folder / "models").rename(site.folder / "elsewhere")
+
+    result = site.run(site.up())
+
+    assert result.returncode == 1
+    assert "there is no folder models;" in result.stderr
+    assert "acestep-serve models pull" in result.stderr
+
+
 def test_an_absent_diffusion_model_is_named(site: Site) -> None:
     result = site.run(site.up("--dit", "acestep-v15-sft"))
 
