@@ -1,8 +1,8 @@
 """An ear for `bench.micro`: tells which tracks a sound has. `python -m training.ear --out FILE`.
 
 It learns from the synthesizer's stems alone, and nothing that is trained learns from it: the family
-is judged by an ear that has never heard it. One song alone shows how much it can be trusted: see
-`bench.micro`'s rows of the synthesizer.
+is judged by an ear that has never heard it. How far it can be trusted, `bench.micro`'s row of the
+synthesizer's own songs says.
 """
 
 import argparse
