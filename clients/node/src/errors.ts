@@ -34,7 +34,11 @@ export class MusicError extends Error {
   static from(failed: ServiceError): MusicError {
     const error = new MusicError(status[failed.code] ?? "UNKNOWN", failed.details ?? failed.message);
     const [trailer] = failed.metadata?.get("grpc-status-details-bin") ?? [];
-    if (trailer instanceof Buffer) error.#read(trailer);
+    try {
+      if (trailer instanceof Buffer) error.#read(trailer);
+    } catch {
+      // of a proxy that speaks otherwise; code and message are known anyway
+    }
     return error;
   }
 

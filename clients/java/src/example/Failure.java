@@ -10,6 +10,7 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 
 /** What a failed call tells, read from its {@code google.rpc.Status}. */
 final class Failure {
@@ -19,9 +20,9 @@ final class Failure {
   static String describe(StatusRuntimeException failed) {
     String reason = "";
     List<String> more = new ArrayList<>();
-    com.google.rpc.Status status = StatusProto.fromThrowable(failed);
+    String message = Objects.requireNonNullElse(failed.getStatus().getDescription(), "");
     try {
-      for (Any detail : status.getDetailsList()) {
+      for (Any detail : StatusProto.fromThrowable(failed).getDetailsList()) {
         if (detail.is(ErrorInfo.class)) {
           reason = " (" + detail.unpack(ErrorInfo.class).getReason() + ")";
         } else if (detail.is(BadRequest.class)) {
@@ -33,12 +34,12 @@ final class Failure {
               + Durations.toSecondsAsDouble(detail.unpack(RetryInfo.class).getRetryDelay()) + " s");
         }
       }
-    } catch (InvalidProtocolBufferException error) {
+    } catch (InvalidProtocolBufferException | IllegalArgumentException error) {
       more.add("\n  (its details cannot be read)");
     }
     if (failed.getCause() != null) { // of a connection that could not be made
       more.add("\n  " + failed.getCause().getMessage());
     }
-    return failed.getStatus().getCode() + reason + ": " + status.getMessage() + String.join("", more);
+    return failed.getStatus().getCode() + reason + ": " + message + String.join("", more);
   }
 }

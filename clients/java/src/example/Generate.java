@@ -34,11 +34,16 @@ public final class Generate {
   }
 
   public static void main(String[] arguments) {
+    System.exit(new Generate(parsed(arguments)).run());
+  }
+
+  private static Options parsed(String[] arguments) {
     try {
-      System.exit(new Generate(new Options(arguments)).run());
+      return new Options(arguments);
     } catch (IllegalArgumentException error) {
       System.err.println(error.getMessage() + "\n" + Options.USAGE);
       System.exit(MISUSED);
+      throw error; // never: the line above does not return
     }
   }
 
