@@ -3,7 +3,9 @@
 import asyncio
 import json
 import re
+import shutil
 import signal
+import sys
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,11 +49,19 @@ Address = Annotated[
 Timeout = Annotated[float | None, typer.Option("--timeout", min=0.1, help="Deadline in seconds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 DEFAULT_ADDRESS = "localhost:50050"
+PROGRAM = "acestep-serve"
 
 
 NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 PLACE = re.compile(r"\[\d+\]")
 """Of an element in a repeated field."""
+
+
+def program() -> str:
+    """This program as it can be typed here: one in an environment that is not active is not on the path."""
+    typed = sys.argv[0]
+    is_found = shutil.which(PROGRAM) is not None or Path(typed).name != PROGRAM
+    return PROGRAM if is_found else typed
 
 
 class RefusedError(Exception):
@@ -128,7 +138,7 @@ def print_error(error: ServiceError, address: str, flags: Mapping[str, str]) -> 
         named = _named(field, flags) if message != error.message else ""
         err.print(f"[red]{error.code.name}[/] {escape(named + message)}")
     if error.code is grpc.StatusCode.UNAUTHENTICATED:
-        err.print("a token goes into ACESTEP_TOKEN; `acestep-serve tokens new` makes one")
+        err.print(f"a token goes into ACESTEP_TOKEN; `{escape(program())} tokens new` makes one")
     if error.retry_after_s is not None:
         err.print(f"retry in {error.retry_after_s:g} s")
 
@@ -144,9 +154,9 @@ def _print_unreachable(error: ServiceError, address: str) -> None:
     reason = error.message.rpartition("last error: ")[2]  # gRPC's own words; the last address it tried
     err.print(f"[red]no gateway answers at {escape(address)}[/]: {escape(reason)}")
     if "refused" in reason:
-        err.print("start one with: acestep-serve up")
+        err.print(f"start one with: {escape(program())} up")
     else:
-        err.print("if it asks for TLS: acestep-serve --tls, or --tls-ca FILE, before the command")
+        err.print(f"if it asks for TLS: {escape(program())} --tls, or --tls-ca FILE, before the command")
 
 
 def as_dict(message: Message) -> dict[str, Any]:

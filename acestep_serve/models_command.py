@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
+from acestep_serve.console import program
 from common.errors import AceError
 from model_store import inventory, released
 from model_store.inventory import Checkpoint
@@ -58,7 +59,7 @@ def pull(
         _fail(error.message)
     except OSError as error:
         _fail(f"cannot write to {models}: {error.strerror or error}")
-    typer.echo(f"complete in {models}; next: acestep-serve up --models {models}")
+    typer.echo(f"complete in {models}; next: {program()} up --models {models}")
 
 
 @models_app.command("list")
@@ -92,14 +93,14 @@ def build_tiny(
         _fail(f"{error.filename} is there already; choose another folder")
     except OSError as error:
         _fail(f"cannot write to {folder}: {error.strerror or error}")
-    typer.echo(f"built in {folder}; next: acestep-serve up --models {folder}")
+    typer.echo(f"built in {folder}; next: {program()} up --models {folder}")
 
 
 def advice(models: Path) -> str:
     """How to come by checkpoints."""
     return (
-        f"run `acestep-serve models pull --models {models}` for the released ones,"
-        f" or `acestep-serve models build-tiny {models}` for a tiny family that makes noise;"
+        f"run `{program()} models pull --models {models}` for the released ones,"
+        f" or `{program()} models build-tiny {models}` for a tiny family that makes noise;"
         " a clone of the repository has a trained one: `--models models_micro`"
     )
 

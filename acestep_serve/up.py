@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from acestep_serve import launch, run_dir
-from acestep_serve.console import DEFAULT_ADDRESS
+from acestep_serve.console import DEFAULT_ADDRESS, program
 from acestep_serve.display import Lines, LiveTable
 from acestep_serve.models_command import DEFAULT_MODELS, advice
 from acestep_serve.run_dir import AlreadyRunningError
@@ -90,7 +90,7 @@ def up(  # noqa: PLR0913 - each parameter is an option
     if detach:
         if not launch.run_in_background(system, ready_timeout, typer.echo):
             raise typer.Exit(1)
-        typer.echo(f"{_welcome(system)}\nstop: acestep-serve down --run-dir {run_folder}")
+        typer.echo(f"{_welcome(system)}\nstop: {program()} down --run-dir {run_folder}")
     else:
         _run_here(system, Timing(ready_s=ready_timeout))
 
@@ -124,7 +124,7 @@ def _welcome(system: System) -> str:
     here = f" --address {address}" if address != DEFAULT_ADDRESS else ""
     return (
         f"ready: gateway at {system.address}{over_tls}, logs in {system.run_dir}\n"
-        f"next: acestep-serve{tls} {FIRST_SONG}{here}"
+        f"next: {program()}{tls} {FIRST_SONG}{here}"
     )
 
 
