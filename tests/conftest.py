@@ -4,5 +4,5 @@ import signal
 
 
 def pytest_configure() -> None:
-    """A shell that starts the run in its background has Ctrl-C ignored, which programs started here inherit."""
+    """In the background of a shell Ctrl-C is ignored, and what is started here would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
