@@ -31,7 +31,11 @@ def _show(offered: pb.GetCapabilitiesResponse) -> None:
             f"  revision {model.model.revision}"
         )
     for lm_model in offered.lm_models:
-        out.print(f"[bold]{lm_model.name}[/]  plan, codes, descriptions\n  revision {lm_model.revision}")
+        out.print(
+            f"[bold]{lm_model.name}[/]  plan, codes, descriptions\n"
+            f"  guidance {offered.lm_defaults.cfg_scale:g}\n"
+            f"  revision {lm_model.revision}"
+        )
     formats = (
         music_pb2.AudioFormat.Name(audio_format).removeprefix("AUDIO_FORMAT_").lower()
         for audio_format in offered.audio_formats

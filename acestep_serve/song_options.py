@@ -84,7 +84,7 @@ SONG_OPTIONS = (
     Option("batch_size", int, "batch.batch_size", "Number of songs, 1 to 8."),
     Option("thinking", bool, "lm.thinking", "Let the language model write audio codes."),
     Option("lm_temperature", float, "lm.sampling.temperature", "Temperature of the language model, 0 to 2."),
-    Option("lm_cfg_scale", float, "lm.cfg_scale", "Guidance of the language model, 1 to 3."),
+    Option("lm_cfg_scale", float, "lm.cfg_scale", "Guidance of the codes, 1 to 3; absent: as the language model recommends, or 2."),
     Option("lm_top_k", int, "lm.sampling.top_k", "Keep the k most probable tokens; 0 keeps all."),
     Option("lm_top_p", float, "lm.sampling.top_p", "Keep the tokens that hold this probability."),
     Option("lm_repetition_penalty", float, "lm.sampling.repetition_penalty", "Penalty on repeated tokens."),

@@ -1,8 +1,11 @@
-"""How tokens are drawn: checks and defaults, the same for songs and for text."""
+"""How tokens are drawn: checks and defaults, the same for songs and for text, at every service."""
 
 from acestep.music.v1 import music_pb2
 from common.fields import FieldChecker
 
+MIN_CFG_SCALE, MAX_CFG_SCALE = 1.0, 3.0
+DEFAULT_CFG_SCALE = 2.0
+"""Of models that recommend no other."""
 MAX_TEMPERATURE = 2.0
 MAX_TOP_K = 1024
 MIN_REPETITION_PENALTY, MAX_REPETITION_PENALTY = 0.5, 2.0

@@ -17,7 +17,7 @@ from common.music import (
     TIMESIGNATURES,
 )
 from gateway.encoding import FORMATS
-from gateway.request import LM_DEFAULTS, MAX_INSTRUCTION_CHARACTERS
+from gateway.request import MAX_INSTRUCTION_CHARACTERS, lm_defaults
 from gateway.stages import Info
 from gateway.uploads import Uploads
 
@@ -56,7 +56,7 @@ def capabilities(info: Info, uploads: Uploads) -> pb.GetCapabilitiesResponse:
         languages=LANGUAGES,
         keyscales=KEYSCALES,
         timesignatures=TIMESIGNATURES,
-        lm_defaults=LM_DEFAULTS,
+        lm_defaults=lm_defaults(info.lm),
         server_version=__version__,
         methods=[method.name for method in service.methods],
     )

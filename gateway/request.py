@@ -5,10 +5,17 @@ import re
 from dataclasses import dataclass
 
 from acestep.gateway.v1 import music_service_pb2 as pb
+from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
 from common.fields import FieldChecker
-from common.lm_sampling import check_sampling, with_defaults
+from common.lm_sampling import (
+    DEFAULT_CFG_SCALE,
+    MAX_CFG_SCALE,
+    MIN_CFG_SCALE,
+    check_sampling,
+    with_defaults,
+)
 from common.music import (
     CODE_RATE_HZ,
     MAX_BATCH,
@@ -23,7 +30,6 @@ from gateway.encoding import FORMATS, MP3_LEVELS
 
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{0,64}")
 NO_USER_INPUT = "NO USER INPUT"
-MAX_CFG_SCALE = 3.0
 MAX_INSTRUCTION_CHARACTERS = 512
 MAX_FADE_S = 60.0
 MIN_NORMALIZATION_DB = -60.0
@@ -31,7 +37,7 @@ MIN_NORMALIZATION_DB = -60.0
 LM_DEFAULTS = pb.LmParams(
     thinking=True,
     sampling=with_defaults(music_pb2.LmSampling(), top_p=0.9),
-    cfg_scale=2.0,
+    cfg_scale=DEFAULT_CFG_SCALE,
     negative_prompt=NO_USER_INPUT,
     chain_of_thought=music_pb2.ChainOfThought(
         use_cot_metas=True, use_cot_caption=True, use_cot_language=True, use_cot_lyrics=False
@@ -39,6 +45,7 @@ LM_DEFAULTS = pb.LmParams(
     batch_chunk_size=MAX_BATCH,
     allow_batch=True,
 )
+"""With a language model that recommends nothing."""
 OUTPUT_DEFAULTS = pb.OutputParams(
     audio_format=music_pb2.AUDIO_FORMAT_FLAC,
     enable_normalization=True,
@@ -74,10 +81,20 @@ class Order:
         return [f"the song gets {made_s:g} s, not {asked_s:g} s: a code is {1 / CODE_RATE_HZ:g} s of sound"]
 
 
-def order(request: pb.GenerateMusicRequest) -> Order:
-    """Check every field that does not depend on a model, and fill in the defaults.
+def lm_defaults(lm: lm_pb.GetModelInfoResponse | AceError) -> pb.LmParams:
+    """What absent parameters of the language model become; `AceError` stands for one that is not there."""
+    defaults = pb.LmParams()
+    defaults.CopyFrom(LM_DEFAULTS)
+    if not isinstance(lm, AceError) and lm.HasField("recommended_cfg_scale"):
+        defaults.cfg_scale = lm.recommended_cfg_scale
+    return defaults
 
-    Raises `AceError` (INVALID) with every violation, or UNIMPLEMENTED.
+
+def order(request: pb.GenerateMusicRequest, defaults: pb.LmParams = LM_DEFAULTS) -> Order:
+    """Check every field that does not depend on a diffusion model, and fill in the defaults.
+
+    `defaults` are those of the language model. Raises `AceError` (INVALID) with every violation, or
+    UNIMPLEMENTED.
     """
     check = FieldChecker()
     _check_text(check, request)
@@ -95,7 +112,7 @@ def order(request: pb.GenerateMusicRequest) -> Order:
             rule="must be false",
             value=True,
         )
-    effective = _effective(request)
+    effective = _effective(request, defaults)
     songs = seeds.resolve(effective.batch)
     batch = effective.batch
     fixed_plan = batch.HasField("plan_seed") and not batch.use_random_seed
@@ -151,7 +168,7 @@ def _check_lm(check: FieldChecker, lm: pb.LmParams) -> None:
     if lm.sampling.HasField("seed"):
         check.refuse("lm.sampling.seed", "must be absent: use batch.lm_seeds", lm.sampling.seed)
     if lm.HasField("cfg_scale"):
-        check.within("lm.cfg_scale", lm.cfg_scale, 1.0, MAX_CFG_SCALE)
+        check.within("lm.cfg_scale", lm.cfg_scale, MIN_CFG_SCALE, MAX_CFG_SCALE)
     if lm.HasField("batch_chunk_size"):
         check.integer("lm.batch_chunk_size", lm.batch_chunk_size, 1, MAX_BATCH)
 
@@ -190,10 +207,10 @@ def _check_output(check: FieldChecker, output: pb.OutputParams) -> None:
         check.within(f"output.{name}", getattr(output, name), 0.0, MAX_FADE_S)
 
 
-def _effective(request: pb.GenerateMusicRequest) -> pb.GenerateMusicRequest:
-    """A copy with every default that does not depend on a model filled in."""
+def _effective(request: pb.GenerateMusicRequest, defaults: pb.LmParams) -> pb.GenerateMusicRequest:
+    """A copy with every default that does not depend on a diffusion model filled in."""
     lm, output = pb.LmParams(), pb.OutputParams()
-    lm.CopyFrom(LM_DEFAULTS)
+    lm.CopyFrom(defaults)
     lm.MergeFrom(request.lm)
     if not lm.allow_batch:
         lm.batch_chunk_size = 1

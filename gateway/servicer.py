@@ -128,7 +128,7 @@ class MusicServicer(rpc.MusicServiceServicer):
     async def _order(self, message: pb.GenerateMusicRequest, deadline: Deadline) -> request.Order:
         """Raises `AceError` (INVALID) with every bad field, the diffusion's included."""
         try:
-            return request.order(message)
+            return request.order(message, request.lm_defaults(self._workshop.stages.lm_info_or_error()))
         except AceError as error:
             if error.kind is not Kind.INVALID:
                 raise

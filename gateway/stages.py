@@ -112,7 +112,7 @@ class Stages:
         Raises `AceError`: UNAVAILABLE if the diffusion is not there, INTERNAL if the stages
         have models that do not belong together.
         """
-        lm, dit = self._lm_info_or_error(), self.dit.info()
+        lm, dit = self.lm_info_or_error(), self.dit.info()
         if not isinstance(lm, AceError):
             _check_code_books(lm, dit)
         return Info(lm, dit)
@@ -135,7 +135,8 @@ class Stages:
             else:
                 return
 
-    def _lm_info_or_error(self) -> lm_pb.GetModelInfoResponse | AceError:
+    def lm_info_or_error(self) -> lm_pb.GetModelInfoResponse | AceError:
+        """What the language model is, or why it cannot be asked."""
         try:
             return self.lm.info()
         except AceError as error:

@@ -7,6 +7,8 @@ from typing import Any
 
 from safetensors import safe_open
 
+from common.lm_sampling import MAX_CFG_SCALE, MIN_CFG_SCALE
+
 PREFIX = "acestep-5Hz-lm-"
 PREFERRED = "acestep-5Hz-lm-1.7B"
 
@@ -59,6 +61,23 @@ def verify_vocabulary(checkpoint: Path, token_count: int) -> None:
         raise ValueError(
             f"{checkpoint.name} has a tokenizer of {token_count} tokens for a network of {known}"
         )
+
+
+def recommended_cfg_scale(checkpoint: Path) -> float | None:
+    """The guidance of codes that the model asks for; None if it asks for none.
+
+    It is `guidance_scale` in its `generation_config.json`, the name that transformers knows it by.
+    Raises `ValueError` for a value that no request may have.
+    """
+    path = checkpoint / "generation_config.json"
+    scale = json.loads(path.read_text()).get("guidance_scale") if path.is_file() else None
+    if scale is None:
+        return None
+    if not isinstance(scale, int | float) or not MIN_CFG_SCALE <= scale <= MAX_CFG_SCALE:
+        raise ValueError(
+            f"{path}: guidance_scale must be within [{MIN_CFG_SCALE:g}, {MAX_CFG_SCALE:g}], not {scale!r}"
+        )
+    return float(scale)
 
 
 def _tensor_names(checkpoint: Path) -> Iterator[str]:

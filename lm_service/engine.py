@@ -57,6 +57,8 @@ class Model:
     grammar: Grammar
     max_model_len: int
     """Prompt and output together are at most this many tokens."""
+    recommended_cfg_scale: float | None = None
+    """Guidance of codes where a request says nothing; None leaves it to the service."""
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -59,7 +59,8 @@ class LmServicer(lm_service_pb2_grpc.LmServiceServicer):
         self, request: pb.GenerateCodesRequest, context: Context
     ) -> AsyncIterator[pb.GenerateCodesResponse]:
         service = self._service(request)
-        song, wish = wire.composition(request), wire.wish(request, wire.DEFAULT_CODES_TOP_P)
+        song = wire.composition(request, service.model.recommended_cfg_scale)
+        wish = wire.wish(request, wire.DEFAULT_CODES_TOP_P)
         run = _Run(service, service.jobs.codes(song, wish), wish)
         sent = 0
         async with aclosing(service.generations.run(run.record)) as steps:
@@ -125,6 +126,7 @@ class LmServicer(lm_service_pb2_grpc.LmServiceServicer):
             max_token_count=service.model.max_model_len,
             max_row_count=admission.room.row_count,
             max_queued_count=admission.max_queued,
+            recommended_cfg_scale=service.model.recommended_cfg_scale,
         )
 
     def _service(self, request: wire.Request) -> Service:

@@ -93,7 +93,12 @@ class VllmEngine:
             )
         checkpoint.verify_vocabulary(folder, grammar.vocabulary.size)
         revision = await asyncio.to_thread(of_checkpoint, folder)
-        model = Model(revision=revision, grammar=grammar, max_model_len=settings.max_model_len)
+        model = Model(
+            revision=revision,
+            grammar=grammar,
+            max_model_len=settings.max_model_len,
+            recommended_cfg_scale=checkpoint.recommended_cfg_scale(folder),
+        )
         stats = EngineStats()
         args = AsyncEngineArgs(**_engine_args(folder, settings, code_count) | engine_args)
         llm = await asyncio.to_thread(

@@ -9,7 +9,13 @@ from acestep.lm.v1 import lm_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
 from common.fields import FieldChecker
-from common.lm_sampling import check_sampling, with_defaults
+from common.lm_sampling import (
+    DEFAULT_CFG_SCALE,
+    MAX_CFG_SCALE,
+    MIN_CFG_SCALE,
+    check_sampling,
+    with_defaults,
+)
 from common.music import (
     CODE_RATE_HZ,
     MAX_CAPTION_CHARACTERS,
@@ -28,7 +34,6 @@ from lm_service.sampling import Sampling
 from lm_service.song import Composition, Description, Plan, Wish
 
 DEFAULT_CODES_TOP_P = 0.9
-DEFAULT_SCALE = 2.0
 MIN_CODES_S = 1 / CODE_RATE_HZ
 
 Value = TypeVar("Value")
@@ -88,8 +93,10 @@ def plan(request: pb.PlanRequest) -> Plan:
     return made
 
 
-def composition(request: pb.GenerateCodesRequest) -> Composition:
-    """Raises `AceError` (INVALID)."""
+def composition(
+    request: pb.GenerateCodesRequest, recommended_cfg_scale: float | None = None
+) -> Composition:
+    """`recommended_cfg_scale` is the model's. Raises `AceError` (INVALID)."""
     check = FieldChecker()
     duration_s = None
     if request.HasField("duration_seconds"):
@@ -97,13 +104,14 @@ def composition(request: pb.GenerateCodesRequest) -> Composition:
     metadata = _metadata(check, "metadata", request.metadata)
     if duration_s is None:
         duration_s = metadata.duration_s
-    scale = request.cfg_scale if request.HasField("cfg_scale") else DEFAULT_SCALE
+    default_scale = DEFAULT_CFG_SCALE if recommended_cfg_scale is None else recommended_cfg_scale
+    scale = request.cfg_scale if request.HasField("cfg_scale") else default_scale
     made = Composition(
         caption=_caption(check, "caption", request.caption),
         lyrics=_lyrics(check, request.lyrics),
         metadata=metadata,
         code_count=None if duration_s is None else _code_count(duration_s),
-        scale=check.within("cfg_scale", scale, 1, 3),
+        scale=check.within("cfg_scale", scale, MIN_CFG_SCALE, MAX_CFG_SCALE),
         negative_prompt=_caption(check, "negative_prompt", request.negative_prompt),
     )
     check.done()

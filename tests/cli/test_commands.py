@@ -219,6 +219,7 @@ async def test_capabilities_are_a_table(world: World, tmp_path: Path) -> None:
     assert code == 0, err
     assert "dit-fake" in out
     assert "text2music" in out
+    assert "guidance 2\n" in out
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ class FakeLm(lm_rpc.LmServiceServicer):
         self.speechless = False
         """Writes descriptions that hold nothing."""
         self.down = False
+        self.recommended_cfg_scale: float | None = None
         self.request_ids: list[str] = []
         self.seconds_left: list[float | None] = []
 
@@ -72,6 +73,7 @@ class FakeLm(lm_rpc.LmServiceServicer):
             model=music_pb2.ModelVersion(name="lm-fake", revision="r1"),
             code_count=CODE_COUNT,
             max_row_count=16,
+            recommended_cfg_scale=self.recommended_cfg_scale,
         )
 
     async def _work(self, request: Any, context: Any) -> None:

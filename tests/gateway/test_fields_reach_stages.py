@@ -1,13 +1,15 @@
 """No parameter without an effect: each field of a request arrives at the stage that it is for."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
-from tests.gateway.conftest import World
-from tests.gateway.test_generate import song_request, songs_of
+from tests.gateway.conftest import World, opened_world
+from tests.gateway.fakes import FakeLm
+from tests.gateway.test_generate import events_of, song_request, songs_of
 
 REQUEST = pb.GenerateMusicRequest(
     request_id="every-field",
@@ -81,6 +83,21 @@ async def test_what_the_language_model_is_for_reaches_the_language_model(world: 
     assert not plan.chain_of_thought.use_cot_language
     assert (codes.cfg_scale, codes.negative_prompt) == (2.5, "noise")
     assert codes.metadata.bpm == 91
+
+
+@pytest.mark.parametrize(("asked", "used"), [(None, 1.5), (2.5, 2.5)])
+async def test_guidance_is_what_was_asked_or_what_the_language_model_recommends(
+    tmp_path: Path, asked: float | None, used: float
+) -> None:
+    lm = FakeLm()
+    lm.recommended_cfg_scale = 1.5
+    async with opened_world(tmp_path, lm=lm) as world:
+        offered = await world.client.capabilities()
+        events = await events_of(world.client, song_request(lm=pb.LmParams(cfg_scale=asked)))
+
+    _, codes = lm.requests
+    assert codes.cfg_scale == events[0].accepted.effective.lm.cfg_scale == used
+    assert offered.lm_defaults.cfg_scale == 1.5
 
 
 async def test_what_the_diffusion_is_for_reaches_the_diffusion(world: World) -> None:

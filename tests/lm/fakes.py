@@ -30,9 +30,13 @@ class FakeEngine:
         max_model_len: int = 8192,
         cache_token_count: int = 100_000,
         grammar: Grammar = GRAMMAR,
+        recommended_cfg_scale: float | None = None,
     ) -> None:
         self.model = Model(
-            revision=Revision("acestep-5Hz-lm-fake", "r1"), grammar=grammar, max_model_len=max_model_len
+            revision=Revision("acestep-5Hz-lm-fake", "r1"),
+            grammar=grammar,
+            max_model_len=max_model_len,
+            recommended_cfg_scale=recommended_cfg_scale,
         )
         self.cache_token_count = cache_token_count
         self.jobs: list[Job] = []

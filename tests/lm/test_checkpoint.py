@@ -56,6 +56,24 @@ def test_a_tensor_that_is_missing_or_unexpected_is_named(tmp_path: Path) -> None
         checkpoint.verify(strange)
 
 
+def test_a_checkpoint_may_recommend_its_guidance(tmp_path: Path) -> None:
+    assert checkpoint.recommended_cfg_scale(tmp_path) is None
+
+    config = tmp_path / "generation_config.json"
+    config.write_text('{"top_k": 20}')
+    assert checkpoint.recommended_cfg_scale(tmp_path) is None
+    config.write_text('{"guidance_scale": 1}')
+    assert checkpoint.recommended_cfg_scale(tmp_path) == 1.0
+
+
+@pytest.mark.parametrize("scale", ["0.5", "7", "NaN", '"2"'])
+def test_guidance_that_no_request_may_have_is_not_recommended(tmp_path: Path, scale: str) -> None:
+    (tmp_path / "generation_config.json").write_text(f'{{"guidance_scale": {scale}}}')
+
+    with pytest.raises(ValueError, match=r"guidance_scale must be within \[1, 3\]"):
+        checkpoint.recommended_cfg_scale(tmp_path)
+
+
 def test_a_tokenizer_with_ids_that_the_network_has_not_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"vocab_size": 846}))
 

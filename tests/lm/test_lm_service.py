@@ -329,3 +329,19 @@ async def test_model_info_tells_the_limits(connect: Connector) -> None:
     assert (info.model.name, info.model.revision) == ("acestep-5Hz-lm-fake", "r1")
     assert (info.code_count, info.max_token_count) == (67, 8192)
     assert (info.max_row_count, info.max_queued_count) == (6, 3)
+
+
+@pytest.mark.parametrize(
+    ("recommended", "asked", "used"), [(None, None, 2.0), (1.0, None, 1.0), (1.0, 1.5, 1.5)]
+)
+async def test_guidance_is_what_was_asked_or_what_the_model_recommends(
+    connect: Connector, recommended: float | None, asked: float | None, used: float
+) -> None:
+    engine = FakeEngine(recommended_cfg_scale=recommended)
+    async with connect(engine) as lm:
+        info = await lm.GetModelInfo(pb.GetModelInfoRequest())
+        await all_of(lm.GenerateCodes(codes(cfg_scale=asked)))
+
+    assert (info.recommended_cfg_scale if info.HasField("recommended_cfg_scale") else None) == recommended
+    assert engine.jobs[0].task.scale == used
+    assert engine.jobs[0].row_count == (2 if used > 1 else 1)

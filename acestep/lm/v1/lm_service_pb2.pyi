@@ -230,15 +230,17 @@ class GetModelInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetModelInfoResponse(_message.Message):
-    __slots__ = ("model", "code_count", "max_token_count", "max_row_count", "max_queued_count")
+    __slots__ = ("model", "code_count", "max_token_count", "max_row_count", "max_queued_count", "recommended_cfg_scale")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     CODE_COUNT_FIELD_NUMBER: _ClassVar[int]
     MAX_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     MAX_ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
     MAX_QUEUED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    RECOMMENDED_CFG_SCALE_FIELD_NUMBER: _ClassVar[int]
     model: _music_pb2.ModelVersion
     code_count: int
     max_token_count: int
     max_row_count: int
     max_queued_count: int
-    def __init__(self, model: _Optional[_Union[_music_pb2.ModelVersion, _Mapping]] = ..., code_count: _Optional[int] = ..., max_token_count: _Optional[int] = ..., max_row_count: _Optional[int] = ..., max_queued_count: _Optional[int] = ...) -> None: ...
+    recommended_cfg_scale: float
+    def __init__(self, model: _Optional[_Union[_music_pb2.ModelVersion, _Mapping]] = ..., code_count: _Optional[int] = ..., max_token_count: _Optional[int] = ..., max_row_count: _Optional[int] = ..., max_queued_count: _Optional[int] = ..., recommended_cfg_scale: _Optional[float] = ...) -> None: ...
