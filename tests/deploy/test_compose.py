@@ -42,6 +42,10 @@ def gpu() -> dict[str, Any]:
     return config(("deploy/compose.gpu.yaml",))
 
 
+def mounted_at(target: str, service: dict[str, Any]) -> list[str]:
+    return [volume for volume in service["volumes"] if volume.split(":")[1] == target]
+
+
 def seconds(text: str) -> float:
     minutes, rest = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", text).groups()  # type: ignore[union-attr]
     return 60 * int(minutes or 0) + int(rest or 0)
@@ -74,13 +78,30 @@ def test_the_stages_have_no_way_out(composed: dict[str, Any]) -> None:
         assert list(composed["services"][name]["networks"]) == ["stages"]
 
 
-def test_a_service_starts_when_what_it_needs_is_there(composed: dict[str, Any]) -> None:
-    services = composed["services"]
-
-    for name in ("lm-service", "dit-service"):
-        assert services[name]["depends_on"] == {"models": {"condition": "service_completed_successfully"}}
+def test_the_gateway_starts_when_the_stages_are_there(composed: dict[str, Any]) -> None:
     healthy = {"condition": "service_healthy"}
-    assert services["gateway"]["depends_on"] == {"lm-service": healthy, "dit-service": healthy}
+
+    assert composed["services"]["gateway"]["depends_on"] == {"lm-service": healthy, "dit-service": healthy}
+
+
+@pytest.mark.parametrize("name", ["lm-service", "dit-service"])
+def test_without_a_gpu_the_stages_read_the_micro_family_of_this_repository(name: str) -> None:
+    (source,) = mounted_at("/models", config(())["services"][name])
+
+    assert source == f"{ROOT / 'models_micro'}:/models:ro"
+    assert (ROOT / "models_micro/MODEL_CARD.md").exists()
+
+
+@pytest.mark.parametrize("name", ["lm-service", "dit-service"])
+def test_on_a_gpu_the_stages_read_released_weights_alone_once_they_are_there(
+    gpu: dict[str, Any], name: str
+) -> None:
+    service = gpu["services"][name]
+
+    assert gpu["services"]["models"]["command"][:2] == ["models", "pull"]
+    assert mounted_at("/models", gpu["services"]["models"]) == ["models:/models:rw"]
+    assert mounted_at("/models", service) == ["models:/models:ro"]
+    assert service["depends_on"] == {"models": {"condition": "service_completed_successfully"}}
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
@@ -121,13 +142,6 @@ def test_each_stage_has_a_gpu_of_its_own(gpu: dict[str, Any]) -> None:
         assert service["build"]["args"] == {"DEVICE": "cuda"}
 
     assert len(set(devices)) == len(devices) == 2
-
-
-def test_released_weights_are_not_mixed_with_the_tiny_ones(gpu: dict[str, Any]) -> None:
-    base = config(())
-
-    assert gpu["services"]["models"]["command"][:2] == ["models", "pull"]
-    assert gpu["volumes"]["models"] != base["volumes"]["models"]
 
 
 def test_prometheus_asks_every_service_at_its_port() -> None:

@@ -1,12 +1,16 @@
 """The manifests fit the code: settings, ports, health names, times."""
 
+import re
+import subprocess
+from pathlib import Path
+
 import pytest
 from kubernetes_validate import SchemaNotFoundError, latest_version, validate
 
 from acestep import __version__
 from common.server import LIVENESS
-from tests.deploy.cluster import STAGES, Cluster, selects
-from tests.deploy.services import SERVICES, Service, port_of
+from tests.deploy.cluster import STAGES, Cluster, rendered, selects
+from tests.deploy.services import ROOT, SERVICES, Service, port_of
 
 OLDEST = "1.30"
 """Has `preStop: sleep` and probes by gRPC."""
@@ -173,6 +177,32 @@ def test_stages_wait_for_what_the_job_of_models_marks_as_complete(cluster: Clust
         (waiting,) = cluster.pod(name)["spec"]["initContainers"]
         assert marker in waiting["command"][-1]
         assert waiting["envFrom"] == job["envFrom"]
+
+
+@pytest.mark.parametrize(
+    "page", ["docs/deploy.md", "deploy/kubernetes/overlays/cpu-demo/kustomization.yaml"]
+)
+def test_the_demo_is_complete_once_its_models_are_handed_over_as_told(page: str, tmp_path: Path) -> None:
+    told = re.search(
+        r"(tar -c models_micro) \| kubectl .* -- \\\n\W*(sh -c '.*')", (ROOT / page).read_text()
+    )
+    (job,) = rendered("cpu-demo").one("Job", "models")["spec"]["template"]["spec"]["containers"]
+    model_set = rendered("cpu-demo").one("ConfigMap", job["envFrom"][0]["configMapRef"]["name"])["data"]
+    assert told is not None
+
+    def run(command: str, cwd: Path) -> "subprocess.Popen[bytes]":
+        """As in the pod, but for the place of the volume."""
+        return subprocess.Popen(
+            ["sh", "-ec", command.replace("/models", str(tmp_path))], cwd=cwd, env=model_set
+        )
+
+    waiting = run(job["args"][0], tmp_path)
+    assert run(" | ".join(told.groups()), ROOT).wait(60) == 0
+
+    assert waiting.wait(10) == 0
+    assert (tmp_path / "vae/config.json").read_bytes() == (
+        ROOT / "models_micro/vae/config.json"
+    ).read_bytes()
 
 
 def test_the_language_model_has_shared_memory(cluster: Cluster) -> None:
