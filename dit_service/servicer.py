@@ -108,7 +108,11 @@ class DitServicer(dit_grpc.DitServiceServicer):
     ) -> dit_pb2.GetModelInfoResponse:
         limits = self._limits
         return wire.info(
-            self._engine.get(), limits.max_queued, limits.max_upload_bytes, self._lane.max_together
+            self._engine.get(),
+            limits.max_queued,
+            limits.max_calls,
+            limits.max_upload_bytes,
+            self._lane.max_together,
         )
 
     async def _with_files(

@@ -138,7 +138,7 @@ def encoded(
 
 
 def info(
-    engine: Engine, max_queued: int, max_upload_bytes: int, max_songs: int
+    engine: Engine, max_queued: int, max_calls: int, max_upload_bytes: int, max_songs: int
 ) -> dit_pb2.GetModelInfoResponse:
     return dit_pb2.GetModelInfoResponse(
         models=[model(card) for card in engine.models],
@@ -147,6 +147,7 @@ def info(
         max_queued_count=max_queued,
         max_upload_bytes=max_upload_bytes,
         max_song_count=max_songs,
+        max_call_count=max_calls,
     )
 
 

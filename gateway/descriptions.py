@@ -17,7 +17,7 @@ from common.music import INSTRUMENTAL_LYRICS, MAX_CAPTION_CHARACTERS, MAX_CODES,
 from gateway.calls import forwarded
 from gateway.deadline import Deadline
 from gateway.generation import Workshop
-from gateway.pool import Lost, Waiting
+from gateway.pool import Lost, Turn, Waiting
 from gateway.stages import TEXT_WORK_S
 
 
@@ -154,6 +154,8 @@ async def _described(
         async for event in events:
             if isinstance(event, Waiting):
                 yield response(queued=pb.Queued(stage=pb.STAGE_LM, status=event.status))
+                continue
+            if isinstance(event, Turn):
                 continue
             if isinstance(event, Lost):
                 continue  # the fields that another replica writes are the same: the seed decides them

@@ -56,12 +56,17 @@ class _Tenant:
 class Gate:
     """`room` says how much may be inside at this moment; 0 means that the stage is gone."""
 
-    def __init__(self, stage: str, room: Callable[[], int]) -> None:
+    def __init__(
+        self, stage: str, room: Callable[[], int], room_aside: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`room_aside` says how many the stage can have besides, who only read what it has done."""
         self._stage = stage
         self._room = room
+        self._room_aside = room_aside
         self._tenants: defaultdict[str, _Tenant] = defaultdict(_Tenant)
         self._turns = Turns()
         self._inside: set[Ticket] = set()
+        self._aside: set[Ticket] = set()
         self._line: list[Ticket] = []
         """Those that wait, first the one whose turn is next."""
         self._pace: float | None = None
@@ -106,6 +111,16 @@ class Gate:
             )
             await ticket.moved.wait()
 
+    def step_aside(self, ticket: Ticket) -> None:
+        """Let the next enter: the stage has done its work for `ticket`, whose caller is slow to take it.
+
+        Without effect while there is no more room aside, so it may be asked for again.
+        """
+        if ticket in self._inside and len(self._aside) < self._room_aside():
+            self._aside.add(ticket)
+            self._end(ticket)
+            self.advance()
+
     def advance(self) -> None:
         """Admit those whose turn it is, while there is room. Nobody is overtaken for being large."""
         room = self._room()
@@ -139,13 +154,18 @@ class Gate:
         if ticket.admitted_at is None:
             tenant.waiting.remove(ticket)
             del tenant.stamps[-1]
-        else:
-            self._inside.remove(ticket)
-            pace = (time.monotonic() - ticket.admitted_at) / max(1.0, ticket.work_s)
-            self._pace = pace if self._pace is None else MEMORY * self._pace + (1 - MEMORY) * pace
+        elif ticket in self._inside:
+            self._end(ticket)
+        self._aside.discard(ticket)
         self.advance()
         if not tenant.waiting and not any(item.tenant == ticket.tenant for item in self._inside):
             self._tenants.pop(ticket.tenant, None)
+
+    def _end(self, ticket: Ticket) -> None:
+        self._inside.remove(ticket)
+        assert ticket.admitted_at is not None
+        pace = (time.monotonic() - ticket.admitted_at) / max(1.0, ticket.work_s)
+        self._pace = pace if self._pace is None else MEMORY * self._pace + (1 - MEMORY) * pace
 
     def _in_order(self) -> list[Ticket]:
         turns = [

@@ -22,7 +22,7 @@ from gateway.deadline import Deadline
 from gateway.door import Door
 from gateway.jobs import in_our_words, render_job
 from gateway.merge import merged
-from gateway.pool import Lost, Waiting
+from gateway.pool import Lost, Turn, Waiting
 from gateway.progress import Fraction
 from gateway.request import LM_DEFAULTS, Order
 from gateway.settings import Settings
@@ -223,6 +223,8 @@ async def _plan(
                 continue
             if isinstance(event, Lost):
                 yield retried(pb.STAGE_LM, None)
+                continue
+            if isinstance(event, Turn):
                 continue
             kind = event.WhichOneof("event")
             if kind == "queued":

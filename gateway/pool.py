@@ -46,6 +46,8 @@ class StageKind(Generic[Stub, Info]):
     ask: Callable[[Stub, float], Awaitable[Info]]
     room: Callable[[Info], int]
     """How much a replica can have to do at once, from its answer."""
+    room_aside: Callable[[Info], int]
+    """How many calls it can have besides, whose work is done and whose answer is being read."""
     own_fields: tuple[str, ...]
     """Fields of the answer that may differ between replicas: they tell of a machine, not of models."""
 
@@ -62,6 +64,15 @@ class Waiting:
     """The call has not begun: its turn has not come."""
 
     status: music_pb2.QueueStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The call's turn has come: it begins now."""
+
+    waited_s: float
+    step_aside: Callable[[], None]
+    """To be called when the work is done but for the reading, and that takes its time: see `Gate`."""
 
 
 class Pool(Generic[Stub, Info]):
@@ -84,7 +95,11 @@ class Pool(Generic[Stub, Info]):
         self._resolve_every_s = resolve_every_s
         self._replicas: dict[str, Replica[Stub]] = {}
         self._info: Info | None = None
-        self.gate = Gate(kind.name, lambda: sum(replica.room for replica in self._admitted()))
+        self.gate = Gate(
+            kind.name,
+            lambda: sum(replica.room for replica in self._admitted()),
+            lambda: sum(replica.room_aside for replica in self._admitted()),
+        )
         self._turns = count(1)
         self._following: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
@@ -113,20 +128,19 @@ class Pool(Generic[Stub, Info]):
         start: Callable[[Stub], Any],
         work_s: float,
         room: int = 1,
-        entered: Callable[[float], None] = lambda waited_s: None,
     ) -> AsyncGenerator[Any, None]:
         """The events of the call that `start` makes, when its turn has come. Raises `AceError`.
 
-        Until then there are `Waiting`s. If the replica is lost, `Lost` comes next, and then the events
-        of a whole second call to another one. `work_s` says how much is asked for, in seconds of song;
-        `entered` is told how long the turn took to come.
+        Until then there are `Waiting`s, then the `Turn`. If the replica is lost, `Lost` comes next, and
+        then the events of a whole second call to another one. `work_s` says how much is asked for, in
+        seconds of song.
         """
         asked = time.monotonic()
         async with self.gate.join(TENANT.get(), REQUEST_ID.get(), work_s, room) as ticket:
             async for status in self.gate.places(ticket):
                 yield Waiting(status)
-            entered(time.monotonic() - asked)
             tracing.past(f"queue {self._kind.name}", asked)
+            yield Turn(time.monotonic() - asked, partial(self.gate.step_aside, ticket))
             async with aclosing(self.events_at_once(start, work_s)) as events:
                 async for event in events:
                     yield event
@@ -232,6 +246,7 @@ class Pool(Generic[Stub, Info]):
             return False
         self._info = found
         replica.room = self._kind.room(found)
+        replica.room_aside = self._kind.room_aside(found)
         return True
 
     def _card(self, info: Info) -> Info:

@@ -31,6 +31,8 @@ class Replica(Generic[Stub]):
         self.admitted = False
         self.room = 0
         """How much it can have to do at once."""
+        self.room_aside = 0
+        """How many calls it can have besides, whose work is done."""
         self.work_s = 0.0
         """Seconds of song that it is asked for at this moment."""
         self.last_turn = 0

@@ -1,6 +1,7 @@
 """What is finished and not read yet: bounded, so that slow readers cannot fill the memory."""
 
 import asyncio
+from collections.abc import Callable
 
 from common.errors import AceError, Kind
 from gateway.metrics import UNREAD_BYTES
@@ -58,9 +59,10 @@ class Unread:
         if byte_count < 0:
             self._read.set()
 
-    async def live_room(self) -> None:
-        """Return when the reader is near enough for one more piece of live audio."""
+    async def live_room(self, held_up: Callable[[], None]) -> None:
+        """Return when the reader is near enough for more live audio; `held_up` hears if it is not."""
         while self.byte_count > LIVE_BYTES:
+            held_up()
             self._read.clear()
             await self._read.wait()
 

@@ -3,10 +3,9 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from opentelemetry.trace import Status, StatusCode
@@ -27,7 +26,7 @@ from gateway.deadline import Deadline
 from gateway.encoding import FORMATS, SongFile
 from gateway.jobs import in_our_words, render_job
 from gateway.metrics import SONGS, observe_song
-from gateway.pool import Lost, Waiting
+from gateway.pool import Lost, Turn, Waiting
 from gateway.progress import Fraction
 from gateway.request import Order
 from gateway.settings import Settings
@@ -106,7 +105,7 @@ class SongMaker:
         finally:
             span.end()
 
-    async def _codes(self, song: pb.Song) -> AsyncIterator[pb.GenerateMusicResponse]:
+    def _codes_call(self, song: pb.Song) -> Callable[[lm_rpc.LmServiceStub], Any]:
         request = self.order.request
         sampling = music_pb2.LmSampling()
         sampling.CopyFrom(request.lm.sampling)
@@ -127,15 +126,16 @@ class SongMaker:
             limit_s = self.deadline.within(self.settings.codes_timeout_s)
             return lm.GenerateCodes(job, timeout=limit_s, metadata=forwarded())
 
-        work_s = song_seconds(request, self.plan)
-        rows = GUIDED_ROWS if request.lm.cfg_scale != 1.0 else 1
-        async with (
-            self.lm_turns,
-            aclosing(
-                self.stages.lm.events(start, work_s, rows, partial(_add_time, song, "lm_queue"))
-            ) as events,
-        ):
+        return start
+
+    async def _codes(self, song: pb.Song) -> AsyncIterator[pb.GenerateMusicResponse]:
+        start, work_s = self._codes_call(song), song_seconds(self.order.request, self.plan)
+        rows = GUIDED_ROWS if self.order.request.lm.cfg_scale != 1.0 else 1
+        async with self.lm_turns, aclosing(self.stages.lm.events(start, work_s, rows)) as events:
             async for event in events:
+                if isinstance(event, Turn):
+                    _add_time(song, "lm_queue", event.waited_s)
+                    continue
                 if isinstance(event, Waiting):
                     yield queued(pb.STAGE_LM, song.song_index, event.status)
                     continue
@@ -171,23 +171,29 @@ class SongMaker:
             message.estimated_remaining_seconds = progress.estimated_remaining_seconds
         return pb.GenerateMusicResponse(progress=message)
 
-    async def _render(self, song: pb.Song) -> AsyncIterator[SongEvent]:
-        await self.unread.room()
-        work_s = song_seconds(self.order.request, self.plan)
-        output = self.order.request.output
-        file = SongFile(FORMATS[output.audio_format], output.mp3_bits_per_second)
-        first_write = encoding_s = 0.0
+    def _render_call(self, song: pb.Song) -> Callable[[dit_rpc.DitServiceStub], Any]:
         job = render_job(self.order.request, self.plan, song)
 
         def start(dit: dit_rpc.DitServiceStub) -> Any:
             limit_s = self.deadline.within(self.settings.render_timeout_s)
             return dit.Render(self._render_requests(job), timeout=limit_s, metadata=forwarded())
 
+        return start
+
+    async def _render(self, song: pb.Song) -> AsyncIterator[SongEvent]:
+        await self.unread.room()
+        start, work_s = self._render_call(song), song_seconds(self.order.request, self.plan)
+        output = self.order.request.output
+        file = SongFile(FORMATS[output.audio_format], output.mp3_bits_per_second)
+        first_write = encoding_s = 0.0
+        turn: Turn | None = None
         try:
-            async with aclosing(
-                self.stages.dit.events(start, work_s, entered=partial(_add_time, song, "dit_queue"))
-            ) as events:
+            async with aclosing(self.stages.dit.events(start, work_s)) as events:
                 async for event in events:
+                    if isinstance(event, Turn):
+                        turn = event
+                        _add_time(song, "dit_queue", turn.waited_s)
+                        continue
                     if isinstance(event, Waiting):
                         yield queued(pb.STAGE_DIT, song.song_index, event.status)
                         continue
@@ -210,8 +216,9 @@ class SongMaker:
                         _note_result(song, event.result)
                     elif (told := self._told(song.song_index, event)) is not None:
                         if kind == "live_audio":
+                            assert turn is not None
                             # Not read on without room: the diffusion has let the device go by now.
-                            await self.unread.live_room()
+                            await self.unread.live_room(held_up=turn.step_aside)
                         yield told
             started = time.monotonic()
             data = await file.finish()

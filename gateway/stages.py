@@ -72,12 +72,17 @@ def _not_loaded(field: str, name: str, loaded: list[str]) -> AceError:
     )
 
 
+def _renders(info: dit_pb.GetModelInfoResponse) -> int:
+    return RENDERS_AHEAD * max(1, info.max_song_count)
+
+
 LM: StageKind[lm_rpc.LmServiceStub, lm_pb.GetModelInfoResponse] = StageKind(
     "lm",
     lm_pb.DESCRIPTOR.services_by_name["LmService"].full_name,
     lm_rpc.LmServiceStub,
     lambda lm, timeout_s: lm.GetModelInfo(lm_pb.GetModelInfoRequest(), timeout=timeout_s),
     room=lambda info: info.max_row_count,
+    room_aside=lambda info: 0,
     own_fields=("max_row_count", "max_queued_count"),
 )
 DIT: StageKind[dit_rpc.DitServiceStub, dit_pb.GetModelInfoResponse] = StageKind(
@@ -85,8 +90,10 @@ DIT: StageKind[dit_rpc.DitServiceStub, dit_pb.GetModelInfoResponse] = StageKind(
     dit_pb.DESCRIPTOR.services_by_name["DitService"].full_name,
     dit_rpc.DitServiceStub,
     lambda dit, timeout_s: dit.GetModelInfo(dit_pb.GetModelInfoRequest(), timeout=timeout_s),
-    room=lambda info: RENDERS_AHEAD * max(1, info.max_song_count),
-    own_fields=("max_queued_count", "max_song_count"),
+    room=_renders,
+    # As much as it is given stays free, for uploads, for checks, and for another gateway.
+    room_aside=lambda info: max(0, info.max_call_count - 2 * _renders(info)),
+    own_fields=("max_queued_count", "max_song_count", "max_call_count"),
 )
 
 

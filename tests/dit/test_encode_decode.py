@@ -188,7 +188,7 @@ async def test_what_is_no_sound_is_not_decoded(
 
 
 async def test_the_models_are_told_with_all_their_defaults(connect: DitConnector) -> None:
-    async with connect(FakeEngine(), max_queued=5) as dit:
+    async with connect(FakeEngine(), max_queued=5, max_calls=7) as dit:
         info = await dit.GetModelInfo(pb.GetModelInfoRequest())
 
     turbo, base = info.models
@@ -202,4 +202,5 @@ async def test_the_models_are_told_with_all_their_defaults(connect: DitConnector
     assert (base.defaults.inference_steps, base.defaults.guidance_scale) == (50, 7.0)
     assert turbo.code_count == 64_000
     assert (info.vae.name, info.text_encoder.name) == ("vae", "Qwen3-Embedding-0.6B")
-    assert (info.max_queued_count, info.max_upload_bytes) == (5, 4 * 1024 * 1024)
+    assert (info.max_queued_count, info.max_call_count) == (5, 7)
+    assert info.max_upload_bytes == 4 * 1024 * 1024

@@ -172,6 +172,7 @@ class FakeDit(dit_rpc.DitServiceServicer):
         self.seconds_left: list[float | None] = []
         self.failures: dict[int, AceError] = {}
         """Errors by seed."""
+        self.max_calls = 16
         self.answers_to_lose = 0
         """So many renders end as those do whose answer the caller's gRPC lost."""
 
@@ -184,7 +185,9 @@ class FakeDit(dit_rpc.DitServiceServicer):
             max_inference_steps=20,
             code_count=self.code_count,
         )
-        return dit_pb.GetModelInfoResponse(models=[model], max_upload_bytes=10**6)
+        return dit_pb.GetModelInfoResponse(
+            models=[model], max_upload_bytes=10**6, max_call_count=self.max_calls
+        )
 
     async def Render(
         self, requests: AsyncIterator[dit_pb.RenderRequest], context: Any

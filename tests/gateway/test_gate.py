@@ -15,7 +15,8 @@ class Line:
 
     def __init__(self, room: int = 1) -> None:
         self.room = room
-        self.gate = Gate("test", lambda: self.room)
+        self.room_aside = 0
+        self.gate = Gate("test", lambda: self.room, lambda: self.room_aside)
         self.entered: list[str] = []
         self._stacks: dict[str, AsyncExitStack] = {}
 
@@ -151,6 +152,22 @@ async def test_a_line_that_is_too_long_is_refused_with_a_time_to_retry(line: Lin
         line.gate.refuse_if_longer(1)
 
     assert (caught.value.reason, caught.value.retry_after_s) == ("QUEUE_FULL", 5.0)
+
+
+async def test_who_is_only_read_slowly_lets_the_next_enter(line: Line) -> None:
+    line.room_aside = 1
+    read, also_read = await line.join("read"), await line.join("also read")
+    await line.join("next")
+
+    line.gate.step_aside(read)
+    assert also_read.admitted_at is not None
+    line.gate.step_aside(also_read)  # there is room for one aside
+
+    await line.leave("read")
+    assert line.entered == ["read", "also read"]
+    line.gate.step_aside(also_read)
+    await line.leave("also read")
+    assert line.entered == ["read", "also read", "next"]
 
 
 async def test_leaving_the_line_while_waiting_gives_the_turn_to_the_next(line: Line) -> None:

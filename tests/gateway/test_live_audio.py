@@ -1,5 +1,6 @@
 """Songs that are heard while they are decoded: through the gateway, and by its reader."""
 
+import asyncio
 import io
 
 import numpy as np
@@ -61,6 +62,24 @@ async def test_a_listener_that_is_slow_fills_no_memory_and_holds_up_no_other_cal
     assert LIVE_BYTES // (256 * 1024) <= world.dit.live_pieces_sent < 400
     *_, end = [event async for event in slow]
     assert end.HasField("result")
+
+
+async def test_listeners_that_are_slow_leave_the_diffusion_to_others(world: World) -> None:
+    slow = [
+        world.client.generate(song_request(seeds=(seed,), output=STREAMED, duration_seconds=600.0))
+        for seed in (1, 2, 3)
+    ]
+    for listener in slow:  # one more than songs that the diffusion is given at once
+        async with asyncio.timeout(10):
+            async for event in listener:
+                if event.HasField("live_audio"):
+                    break
+
+    async with asyncio.timeout(10):
+        assert await songs_of(world.client, song_request(seeds=(9,)))
+
+    for listener in slow:
+        await listener.aclose()
 
 
 async def test_live_audio_is_not_sent_unasked(world: World) -> None:

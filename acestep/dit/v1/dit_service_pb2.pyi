@@ -222,20 +222,22 @@ class GetModelInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetModelInfoResponse(_message.Message):
-    __slots__ = ("models", "vae", "text_encoder", "max_queued_count", "max_upload_bytes", "max_song_count")
+    __slots__ = ("models", "vae", "text_encoder", "max_queued_count", "max_upload_bytes", "max_song_count", "max_call_count")
     MODELS_FIELD_NUMBER: _ClassVar[int]
     VAE_FIELD_NUMBER: _ClassVar[int]
     TEXT_ENCODER_FIELD_NUMBER: _ClassVar[int]
     MAX_QUEUED_COUNT_FIELD_NUMBER: _ClassVar[int]
     MAX_UPLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_SONG_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MAX_CALL_COUNT_FIELD_NUMBER: _ClassVar[int]
     models: _containers.RepeatedCompositeFieldContainer[DitModel]
     vae: _music_pb2.ModelVersion
     text_encoder: _music_pb2.ModelVersion
     max_queued_count: int
     max_upload_bytes: int
     max_song_count: int
-    def __init__(self, models: _Optional[_Iterable[_Union[DitModel, _Mapping]]] = ..., vae: _Optional[_Union[_music_pb2.ModelVersion, _Mapping]] = ..., text_encoder: _Optional[_Union[_music_pb2.ModelVersion, _Mapping]] = ..., max_queued_count: _Optional[int] = ..., max_upload_bytes: _Optional[int] = ..., max_song_count: _Optional[int] = ...) -> None: ...
+    max_call_count: int
+    def __init__(self, models: _Optional[_Iterable[_Union[DitModel, _Mapping]]] = ..., vae: _Optional[_Union[_music_pb2.ModelVersion, _Mapping]] = ..., text_encoder: _Optional[_Union[_music_pb2.ModelVersion, _Mapping]] = ..., max_queued_count: _Optional[int] = ..., max_upload_bytes: _Optional[int] = ..., max_song_count: _Optional[int] = ..., max_call_count: _Optional[int] = ...) -> None: ...
 
 class DitModel(_message.Message):
     __slots__ = ("model", "is_turbo", "tasks", "defaults", "max_inference_steps", "code_count")
