@@ -154,6 +154,8 @@ class Gate:
         if ticket.admitted_at is None:
             tenant.waiting.remove(ticket)
             del tenant.stamps[-1]
+            tenant.requests.given_up(ticket.request_id, ticket.work_s)
+            self._turns.given_up(ticket.tenant, ticket.work_s)
         elif ticket in self._inside:
             self._end(ticket)
         self._aside.discard(ticket)

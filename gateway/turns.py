@@ -20,6 +20,11 @@ class Turns:
         self._free_from[key] = start + work_s
         return start
 
+    def given_up(self, key: str, work_s: float) -> None:
+        """`work_s` of `key`, which has its stamp, will not be served: what comes next takes its place."""
+        if key in self._free_from:
+            self._free_from[key] -= work_s
+
     def served(self, work_s: float, waiting_keys: int) -> None:
         self._now += work_s / max(1, waiting_keys)
         if len(self._free_from) > 2 * waiting_keys + 16:

@@ -154,6 +154,22 @@ async def test_a_line_that_is_too_long_is_refused_with_a_time_to_retry(line: Lin
     assert (caught.value.reason, caught.value.retry_after_s) == ("QUEUE_FULL", 5.0)
 
 
+async def test_a_tenant_is_not_put_back_for_work_that_it_gave_up(line: Line) -> None:
+    await line.join("first", tenant="c")
+    for number in range(5):
+        await line.join(f"given up{number}", tenant="a")
+    for number in range(5):
+        await line.leave(f"given up{number}")
+    for number in range(3):
+        await line.join(f"b{number}", tenant="b")
+        await line.join(f"a{number}", tenant="a")
+
+    order = await line.serve_all()
+
+    assert order.index("a0") < order.index("b1")
+    assert order.index("a1") < order.index("b2")
+
+
 async def test_who_is_only_read_slowly_lets_the_next_enter(line: Line) -> None:
     line.room_aside = 1
     read, also_read = await line.join("read"), await line.join("also read")
