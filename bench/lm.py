@@ -10,8 +10,8 @@ has no place for our processor (CUDA only). On a GPU all of them plan a step whi
 "invariant" is that with ACESTEP_LM_BATCH_INVARIANT (CUDA only). The floor is what a step must read, weights
 and cached keys and values, over the measured bandwidth.
 
-On a GPU all engines start at once, as that takes longest; then one after the other is measured, while the
-others rest. One that fails or takes too long leaves its cells empty; what was measured is printed at once.
+The engines start and are measured one after the other: side by side they would start no sooner, and disturb
+what is measured. One that fails or takes too long leaves its cells empty; figures are printed at once.
 """
 
 import argparse
@@ -47,9 +47,8 @@ NAMES = {
 """What each kind of engine is measured at."""
 
 KINDS = {"cpu": ("stock", "ours"), "cuda": tuple(NAMES)}
-START_S = 150.0
-MEASURE_S = {"cpu": 400.0, "cuda": 60.0}
-"""How long the start may take, and the measurement of one engine."""
+LIMIT_S = {"cpu": 600.0, "cuda": 200.0}
+"""How long an engine may take, its start included."""
 
 ENVIRONMENT = (
     *("VLLM_ENABLE_V1_MULTIPROCESSING=0", "VLLM_NO_USAGE_STATS=1", "HF_HUB_OFFLINE=1"),
@@ -61,58 +60,20 @@ Found = dict[str, dict[str, float]]
 """Milliseconds per step, by what is done and by pairs."""
 
 
-class Candidate:
-    """An engine in a process of its own: `bench.lm_engine`, which waits until it is told to begin."""
-
-    def __init__(self, kind: str, device: str, checkpoint: Path) -> None:
-        self.kind = kind
-        self._limit_s = MEASURE_S[device]
-        self._result = checkpoint.parent / f"{kind}.json"
-        self._ready = checkpoint.parent / f"{kind}.ready"
-        own = OWN_ENVIRONMENT.get(kind, ("VLLM_USE_V2_MODEL_RUNNER=0",))
-        # Two that compile the same network must not find each other's half-written files.
-        cache = f"VLLM_CACHE_ROOT={checkpoint.parent / kind}"
-        command = ["env", *ENVIRONMENT, *own, cache, sys.executable, "-m", "bench.lm_engine"]
-        command += ["--kind", kind, "--device", device, "--checkpoint", str(checkpoint)]
-        command += ["--result", str(self._result), "--ready", str(self._ready), "--pairs", *map(str, PAIRS)]
-        command += ["--steps", str(STEPS[device]), "--repeats", str(REPEATS[device])]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sys.stderr)
-
-    def is_starting(self) -> bool:
-        return not self._ready.exists() and self._process.poll() is None
-
-    def measure(self) -> Found:
-        """What it found until it was done, failed or ran out of time."""
-        start = time.perf_counter()
-        if self._ready.exists():
-            try:
-                self._process.communicate(b"begin\n", timeout=self._limit_s)
-            except subprocess.TimeoutExpired:
-                print(f"{self.kind}: stopped after {self._limit_s:g} s", file=sys.stderr)
-        else:
-            print(f"{self.kind}: not started", file=sys.stderr)
-        self.end()
-        found: Found = json.loads(self._result.read_text()) if self._result.exists() else {}
-        print(f"{self.kind}: {time.perf_counter() - start:.0f} s, {json.dumps(found)}", flush=True)
-        return found
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-def measured(kinds: Sequence[str], device: str, checkpoint: Path) -> Found:
-    start, found = time.perf_counter(), Found()
-    candidates = [Candidate(kind, device, checkpoint) for kind in kinds]
+def measured(kind: str, device: str, checkpoint: Path) -> Found:
+    """What an engine in a process of its own found until it was done, failed or ran out of time."""
+    start, result = time.perf_counter(), checkpoint.parent / f"{kind}.json"
+    own = OWN_ENVIRONMENT.get(kind, ("VLLM_USE_V2_MODEL_RUNNER=0",))
+    command = ["env", *ENVIRONMENT, *own, f"VLLM_CACHE_ROOT={checkpoint.parent / 'compiled'}"]
+    command += [sys.executable, "-m", "bench.lm_engine", "--kind", kind, "--device", device]
+    command += ["--checkpoint", str(checkpoint), "--result", str(result), "--pairs", *map(str, PAIRS)]
+    command += ["--steps", str(STEPS[device]), "--repeats", str(REPEATS[device])]
     try:
-        while any(item.is_starting() for item in candidates) and time.perf_counter() - start < START_S:
-            time.sleep(0.2)
-        print(f"started after {time.perf_counter() - start:.0f} s", flush=True)
-        for item in candidates:
-            found |= item.measure()
-    finally:
-        for item in candidates:
-            item.end()
+        subprocess.run(command, stdout=sys.stderr, timeout=LIMIT_S[device], check=True)
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        print(f"{kind}: {error}", file=sys.stderr)
+    found: Found = json.loads(result.read_text()) if result.exists() else {}
+    print(f"{kind}: {time.perf_counter() - start:.0f} s, {json.dumps(found)}", flush=True)
     return found
 
 
@@ -173,9 +134,8 @@ def main() -> None:
         checkpoint = Path(folder, "acestep-5Hz-lm-random")
         weight_bytes = write(checkpoint, size)
         kinds, found = given.kinds or KINDS[device], Found()
-        # Started at once they would take turns on a CPU.
-        for group in [kinds] if device == "cuda" else [(kind,) for kind in kinds]:
-            found |= measured(group, device, checkpoint)
+        for kind in kinds:
+            found |= measured(kind, device, checkpoint)
     versions = f"vLLM {_vllm_version()}, torch {torch.__version__}"
     print(f"{datetime.now(UTC):%Y-%m-%d}, {name}, {bytes_per_s / 1e9:.0f} GB/s; {versions}")
     print(f"{size.name}, {VOCABULARY} tokens; milliseconds per step\n")

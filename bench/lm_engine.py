@@ -1,4 +1,4 @@
-"""Milliseconds per step of one engine, in a process of its own: `bench.lm` says when to begin.
+"""Milliseconds per step of one engine, in a process of its own, for `bench.lm`.
 
 A step is timed as the difference of a long and a short run, so prompts do not count.
 """
@@ -6,7 +6,6 @@ A step is timed as the difference of a long and a short run, so prompts do not c
 import argparse
 import json
 import statistics
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -46,8 +45,7 @@ def load(given: argparse.Namespace) -> Any:
         "max_model_len": 1024,
         "max_num_seqs": 2 * max(given.pairs),
         "kv_cache_memory_bytes": (1 if on_cpu else 4) << 30,
-        # Several engines share the device, of which one is at work.
-        "gpu_memory_utilization": 0.2,
+        "gpu_memory_utilization": 0.2,  # other work may share the device
         "enable_prefix_caching": False,
     }
     if given.kind in ("ours", "invariant"):
@@ -128,15 +126,11 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), required=True)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--result", type=Path, required=True)
-    parser.add_argument("--ready", type=Path, required=True)
     parser.add_argument("--pairs", type=int, nargs="+", required=True)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--repeats", type=int, required=True)
     given = parser.parse_args()
     llm, found = load(given), dict[str, dict[int, float]]()
-    given.ready.touch()
-    if not sys.stdin.readline():
-        return  # nobody wants to know any more
     for pairs in given.pairs:
         for name, batch in BATCHES[given.kind].items():
             times = found.setdefault(name, {})
