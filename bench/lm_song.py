@@ -32,7 +32,7 @@ from common.music import CODE_RATE_HZ
 DURATION_S = {"cpu": 10.0, "cuda": 240.0}
 CROWDS = (1, 8)
 REPEATS = 3
-READY_S = 120.0
+READY_S = 240.0
 
 
 @dataclass(frozen=True, slots=True)
