@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -50,15 +51,24 @@ class SongFile:
             format=file_format.container,
             **options,
         )
-        self._work: asyncio.Future[Any] | None = None
+        self._work: asyncio.Future[None] | None = None
+        self.busy_s = 0.0
+        """How long encoding took so far."""
 
     async def write(self, samples: bytes) -> None:
-        """Append interleaved little-endian float32 samples."""
-        await self._off_loop(self._file.write, np.frombuffer(samples, "<f4").reshape(-1, CHANNELS))
+        """Append interleaved little-endian float32 samples, once those before are encoded.
+
+        Returns while these are, so that the next can be received meanwhile. Raises what encoding those
+        before raised.
+        """
+        await self._at_rest()
+        self._begin(self._file.write, np.frombuffer(samples, "<f4").reshape(-1, CHANNELS))
 
     async def finish(self) -> bytes:
         """The whole file. Nothing can be appended after it."""
-        await self._off_loop(self._file.close)
+        await self._at_rest()
+        self._begin(self._file.close)
+        await self._at_rest()
         return self._buffer.getvalue()
 
     def discard(self) -> None:
@@ -68,6 +78,14 @@ class SongFile:
         else:  # a cancelled write goes on in its thread, and libsndfile must not be closed under it
             self._work.add_done_callback(lambda _: self._file.close())
 
-    async def _off_loop(self, function: Callable[..., Any], *arguments: Any) -> None:
-        self._work = asyncio.get_running_loop().run_in_executor(None, function, *arguments)
-        await asyncio.shield(self._work)
+    def _begin(self, function: Callable[..., Any], *arguments: Any) -> None:
+        def work() -> None:
+            started = time.monotonic()
+            function(*arguments)
+            self.busy_s += time.monotonic() - started
+
+        self._work = asyncio.get_running_loop().run_in_executor(None, work)
+
+    async def _at_rest(self) -> None:
+        if self._work is not None:
+            await asyncio.shield(self._work)

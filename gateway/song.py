@@ -185,7 +185,7 @@ class SongMaker:
         start, work_s = self._render_call(song), song_seconds(self.order.request, self.plan)
         output = self.order.request.output
         file = SongFile(FORMATS[output.audio_format], output.mp3_bits_per_second)
-        first_write = encoding_s = 0.0
+        first_write = 0.0
         turn: Turn | None = None
         try:
             async with aclosing(self.stages.dit.events(start, work_s)) as events:
@@ -205,10 +205,8 @@ class SongMaker:
                         continue
                     kind = event.WhichOneof("event")
                     if kind == "audio":
-                        started = time.monotonic()
-                        first_write = first_write or started
+                        first_write = first_write or time.monotonic()
                         await file.write(event.audio.samples)
-                        encoding_s += time.monotonic() - started
                     elif kind == "started":
                         song.resolved_duration_seconds = event.started.duration_seconds
                         song.warnings.extend(event.started.warnings)
@@ -220,13 +218,12 @@ class SongMaker:
                             # Not read on without room: the diffusion has let the device go by now.
                             await self.unread.live_room(held_up=turn.step_aside)
                         yield told
-            started = time.monotonic()
             data = await file.finish()
         finally:
             file.discard()
         song.audio_sha256 = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
-        song.timings["encoding"] = encoding_s + time.monotonic() - started
-        tracing.past("encode", first_write or started, busy_seconds=song.timings["encoding"])
+        song.timings["encoding"] = file.busy_s
+        tracing.past("encode", first_write or time.monotonic(), busy_seconds=file.busy_s)
         yield self._encoded(song.song_index)
         yield FinishedSong(data, song, output.audio_format)
 
