@@ -13,14 +13,29 @@ from acestep.client import Client, Tls, connect
 UseTls = Annotated[bool, typer.Option("--tls", envvar="ACESTEP_TLS", help="Reach the gateway over TLS.")]
 Ca = Annotated[
     Path | None,
-    typer.Option("--tls-ca", envvar="ACESTEP_TLS_CA", help="PEM file of whom to trust; implies --tls."),
+    typer.Option(
+        "--tls-ca",
+        envvar="ACESTEP_TLS_CA",
+        exists=True,
+        dir_okay=False,
+        help="PEM file of whom to trust; implies --tls.",
+    ),
 ]
 Certificate = Annotated[
     Path | None,
-    typer.Option("--tls-certificate", envvar="ACESTEP_TLS_CERTIFICATE", help="PEM file of our own."),
+    typer.Option(
+        "--tls-certificate",
+        envvar="ACESTEP_TLS_CERTIFICATE",
+        exists=True,
+        dir_okay=False,
+        help="PEM file of our own.",
+    ),
 ]
 Key = Annotated[
-    Path | None, typer.Option("--tls-key", envvar="ACESTEP_TLS_KEY", help="PEM file of its key.")
+    Path | None,
+    typer.Option(
+        "--tls-key", envvar="ACESTEP_TLS_KEY", exists=True, dir_okay=False, help="PEM file of its key."
+    ),
 ]
 Token = Annotated[
     str,

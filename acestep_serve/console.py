@@ -3,9 +3,7 @@
 import asyncio
 import json
 import re
-import shutil
 import signal
-import sys
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +19,8 @@ from rich.markup import escape
 
 from acestep.client import Client
 from acestep.errors import ServiceError
+from acestep_serve import unreachable
+from acestep_serve.program import program
 
 out = Console(soft_wrap=True, highlight=False)
 """Results."""
@@ -49,19 +49,10 @@ Address = Annotated[
 Timeout = Annotated[float | None, typer.Option("--timeout", min=0.1, help="Deadline in seconds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 DEFAULT_ADDRESS = "localhost:50050"
-PROGRAM = "acestep-serve"
-
 
 NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 PLACE = re.compile(r"\[\d+\]")
 """Of an element in a repeated field."""
-
-
-def program() -> str:
-    """This program as it can be typed here: one in an environment that is not active is not on the path."""
-    typed = sys.argv[0]
-    is_found = shutil.which(PROGRAM) is not None or Path(typed).name != PROGRAM
-    return PROGRAM if is_found else typed
 
 
 class RefusedError(Exception):
@@ -127,7 +118,9 @@ async def upload(client: Client, option: str, path: Path, timeout_s: float | Non
 
 def print_error(error: ServiceError, address: str, flags: Mapping[str, str]) -> None:
     if error.code is grpc.StatusCode.UNAVAILABLE and not error.facts:
-        _print_unreachable(error, address)
+        why = unreachable.why(error.message)
+        err.print(f"[red]no gateway answers at {escape(address)}[/]: {escape(why)}")
+        err.print(escape(unreachable.advice(error.message, address)))
     elif error.violations:
         for item in error.violations:
             named = _named(item.field, flags)
@@ -148,15 +141,6 @@ def _named(field: str, flags: Mapping[str, str]) -> str:
     flag = flags.get(PLACE.sub("", field), field)
     place = PLACE.search(field)
     return f"{flag} (number {int(place.group()[1:-1]) + 1})" if place and flag != field else flag
-
-
-def _print_unreachable(error: ServiceError, address: str) -> None:
-    reason = error.message.rpartition("last error: ")[2]  # gRPC's own words; the last address it tried
-    err.print(f"[red]no gateway answers at {escape(address)}[/]: {escape(reason)}")
-    if "refused" in reason:
-        err.print(f"start one with: {escape(program())} up")
-    else:
-        err.print(f"if it asks for TLS: {escape(program())} --tls, or --tls-ca FILE, before the command")
 
 
 def as_dict(message: Message) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from google.protobuf.json_format import ParseDict, ParseError
 from rich.console import Console
 from rich.markup import escape
 
@@ -31,7 +30,7 @@ from acestep_serve.console import (
 from acestep_serve.live import LiveGeneration
 from acestep_serve.live_file import LiveFile
 from acestep_serve.options import overlay, with_options
-from acestep_serve.sidecar import Sidecar, read_request
+from acestep_serve.sidecar import Recipe, Sidecar, read_recipe
 from acestep_serve.song_options import SONG_OPTIONS, song_flags, song_request
 
 
@@ -57,7 +56,9 @@ def generate(
     Beside each file lies a .json with its seeds, codes, plan and models; --like makes the song of
     one again, and other options change it.
     """
-    request = _request(given, like, lyrics_file)
+    recipe = None if like is None else _recipe(like)
+    request = _request(given, recipe, lyrics_file)
+    title = request.caption if recipe is None or given["caption"] is not None else recipe.title
     if stream_to == "-" and as_json:
         raise typer.BadParameter("standard output takes --json or --stream-to -, not both")
     files = {"reference_audio": reference_audio, "src_audio": src_audio}
@@ -67,7 +68,7 @@ def generate(
         async with connected(address) as client:
             await _send_files(client, request, files, timeout)
             async with _live_file(request, stream_to) as live_file:
-                made = await _make(client, request, output_dir, timeout, live_file)
+                made = await _make(client, request, output_dir, title, timeout, live_file)
         if picture:
             _draw_all(made)
         _report(made, as_json, console=err if stream_to == "-" else out)
@@ -75,21 +76,26 @@ def generate(
     run(work(), address, song_flags(given))
 
 
-def _request(given: dict[str, Any], like: Path | None, lyrics_file: Path | None) -> pb.GenerateMusicRequest:
+def _recipe(like: Path) -> Recipe:
+    with _option_of_a_file("--like", like):
+        return read_recipe(like)
+
+
+def _request(
+    given: dict[str, Any], recipe: Recipe | None, lyrics_file: Path | None
+) -> pb.GenerateMusicRequest:
     request = song_request(given)
     if lyrics_file is not None:
         if request.lyrics:
             raise typer.BadParameter("give --lyrics or --lyrics-file, not both")
         with _option_of_a_file("--lyrics-file", lyrics_file):
             request.lyrics = lyrics_file.read_text(encoding="utf-8")
-    if like is not None:
-        with _option_of_a_file("--like", like):
-            again = ParseDict(read_request(like), pb.GenerateMusicRequest())
-        if given["seed"] is not None or given["seeds"] is not None:
-            again.ClearField("batch")
-        overlay(again, request)
-        return again
-    return request
+    if recipe is None:
+        return request
+    if given["seed"] is not None or given["seeds"] is not None:
+        recipe.request.ClearField("batch")
+    overlay(recipe.request, request)
+    return recipe.request
 
 
 @contextmanager
@@ -101,7 +107,7 @@ def _option_of_a_file(option: str, path: Path) -> Iterator[None]:
         raise typer.BadParameter(f"{option} {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise typer.BadParameter(f"{option} {path}: not UTF-8") from None
-    except (ParseError, ValueError) as error:
+    except ValueError as error:
         raise typer.BadParameter(f"{option} {path}: {error}") from None
 
 
@@ -137,6 +143,7 @@ async def _make(
     client: Client,
     request: pb.GenerateMusicRequest,
     folder: Path,
+    title: str,
     timeout_s: float | None,
     live_file: LiveFile | None,
 ) -> _Made:
@@ -157,7 +164,7 @@ async def _make(
                 case _ if (file := collector.add(event)) is not None:
                     made.songs.append(as_dict(file.song))
                     if not file.song.HasField("error"):
-                        sidecars.append(Sidecar.save(folder, file, made.accepted, plan))
+                        sidecars.append(Sidecar.save(folder, title, file, made.accepted, plan))
                         made.songs[-1]["path"] = str(sidecars[-1].audio)
     for sidecar in sidecars:
         sidecar.complete(made.result)

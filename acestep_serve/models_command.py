@@ -9,12 +9,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from acestep_serve.console import program
+from acestep_serve.program import DEFAULT_MODELS, MICRO_MODELS, program
 from common.errors import AceError
 from model_store import inventory, released
 from model_store.inventory import Checkpoint
 
-DEFAULT_MODELS = Path("models")
 USAGE = 2
 
 models_app = typer.Typer(help="Checkpoints: fetch, list, build.", no_args_is_help=True)
@@ -101,7 +100,7 @@ def advice(models: Path) -> str:
     return (
         f"run `{program()} models pull --models {models}` for the released ones,"
         f" or `{program()} models build-tiny {models}` for a tiny family that makes noise;"
-        " a clone of the repository has a trained one: `--models models_micro`"
+        f" a clone of the repository has a trained one: `--models {MICRO_MODELS}`"
     )
 
 

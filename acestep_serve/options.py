@@ -13,6 +13,8 @@ from google.protobuf.message import Message
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
+NUMBERS = {int: "a whole number", float: "a number"}
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -30,23 +32,36 @@ class Option:
         return "--" + self.name.replace("_", "-")
 
     def parameter(self) -> inspect.Parameter:
-        """The option as typer reads it from a command's signature."""
+        """The option as typer reads it from a command's signature.
+
+        Numbers are text to typer, which would end at the first that is none: `fill` names them all.
+        """
         flags = [f"{self.flag}/--no{self.flag[1:]}"] if self.kind is bool else [self.flag]
-        option = typer.Option(*flags, help=self.help, show_default=False)
+        metavar = f"<{self.kind.__name__}>" if self.kind in NUMBERS else None
+        option = typer.Option(*flags, help=self.help, show_default=False, metavar=metavar)
         return inspect.Parameter(
             self.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
-            annotation=Annotated[self.kind | None, option],
+            annotation=Annotated[(str if self.kind in NUMBERS else self.kind) | None, option],
         )
 
-    def set_on(self, request: Message, value: Any) -> None:
+    def read(self, value: Any) -> Any:
+        """What was typed, as its kind. Raises `ValueError`."""
+        if self.kind not in NUMBERS:
+            return self.parse(value)
+        try:
+            number = self.kind(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is not {NUMBERS[self.kind]}") from None
+        return self.parse(number)
+
+    def set_on(self, request: Message, parsed: Any) -> None:
         """Raises `ValueError` for a value that the field cannot hold."""
         *path, last = self.field.split(".")
         message: Any = request
         for step in path:
             message = getattr(message, step)
-        parsed = self.parse(value)
         if isinstance(parsed, list):
             getattr(message, last).extend(parsed)
         else:
@@ -73,18 +88,27 @@ def with_options(options: Iterable[Option]) -> Callable[[Command], Command]:
     return decorate
 
 
-def fill(request: Message, options: Iterable[Option], given: Mapping[str, Any]) -> None:
-    """Set the fields of the options that were given. Raises `typer.BadParameter`, naming every bad one."""
-    complaints = []
+def fill(request: Message, options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Set the fields of the options that were given, and return the values of those without a field.
+
+    Raises `typer.BadParameter`, naming every bad one.
+    """
+    complaints, others = [], {}
     for option in options:
         value = given.get(option.name)
-        if value is not None and option.field:
-            try:
-                option.set_on(request, value)
-            except ValueError as error:
-                complaints.append(f"{option.flag}: {error}")
+        if value is None:
+            continue
+        try:
+            parsed = option.read(value)
+            if option.field:
+                option.set_on(request, parsed)
+            else:
+                others[option.name] = parsed
+        except ValueError as error:
+            complaints.append(f"{option.flag}: {error}")
     if complaints:
         raise typer.BadParameter("\n".join(complaints))
+    return others
 
 
 def overlay(request: Message, given: Message) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.json_format import ParseDict, ParseError
+
 from acestep.again import request_again
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.songs import SongFile
@@ -17,6 +19,15 @@ SUFFIXES = (".json", ".png")
 
 
 @dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the .json of a song knows of making it again."""
+
+    request: pb.GenerateMusicRequest
+    title: str
+    """The caption that the song was asked for by, after which its files are called."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sidecar:
     """A song that was written, and what is known of it so far."""
 
@@ -24,11 +35,14 @@ class Sidecar:
     contents: dict[str, Any]
 
     @classmethod
-    def save(cls, folder: Path, file: SongFile, accepted: pb.Accepted, plan: pb.Plan) -> "Sidecar":
+    def save(
+        cls, folder: Path, title: str, file: SongFile, accepted: pb.Accepted, plan: pb.Plan
+    ) -> "Sidecar":
         """Write a song under a name that nothing has yet. Raises `OSError`."""
-        audio = _free_path(folder, _name(accepted.effective, file.song), file.suffix)
+        audio = _free_path(folder, _name(title, file.song), file.suffix)
         audio.write_bytes(file.data)
         contents = {
+            "title": title,
             "song": as_dict(file.song),
             "plan": as_dict(plan),
             "again": as_dict(request_again(accepted.effective, plan, file.song)),
@@ -51,16 +65,20 @@ class Sidecar:
         self.audio.with_suffix(".json").write_text(text, encoding="utf-8")
 
 
-def read_request(path: Path) -> dict[str, Any]:
-    """The request that makes a song again. Raises `OSError`, or `ValueError` for a file of another kind."""
+def read_recipe(path: Path) -> Recipe:
+    """Of the song whose .json it is. Raises `OSError`, or `ValueError` for a file of another kind."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["again"])
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError):
+        contents = json.loads(path.read_text(encoding="utf-8"))
+        request = ParseDict(contents["again"], pb.GenerateMusicRequest())
+        return Recipe(request, contents.get("title", request.caption))
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError):
         raise ValueError("not the .json of a song") from None
+    except ParseError as error:
+        raise ValueError(str(error)) from None
 
 
-def _name(request: pb.GenerateMusicRequest, song: pb.Song) -> str:
-    words = re.sub(r"[\W_]+", "-", request.caption.lower()).strip("-")
+def _name(title: str, song: pb.Song) -> str:
+    words = re.sub(r"[\W_]+", "-", title.lower()).strip("-")
     return f"{words[:MAX_NAME_CHARACTERS].strip('-') or 'song'}-{song.seeds.dit_seed}"
 
 

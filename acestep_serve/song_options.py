@@ -135,8 +135,8 @@ def song_request(given: Mapping[str, Any]) -> pb.GenerateMusicRequest:
     if given["seed"] is not None and given["seeds"] is not None:
         raise typer.BadParameter("give --seed or --seeds, not both")
     request = pb.GenerateMusicRequest()
-    fill(request, SONG_OPTIONS, given)
-    start, end = given["repainting_start"], given["repainting_end"]
+    others = fill(request, SONG_OPTIONS, given)
+    start, end = others.get("repainting_start"), others.get("repainting_end")
     if given["regions"] and (start, end) != (None, None):
         raise typer.BadParameter("give --regions, or --repainting-start and --repainting-end, not both")
     if start is not None or end is not None:

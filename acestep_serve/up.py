@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 
 from acestep_serve import launch, run_dir
-from acestep_serve.console import DEFAULT_ADDRESS, program
+from acestep_serve.console import DEFAULT_ADDRESS
 from acestep_serve.display import Lines, LiveTable
-from acestep_serve.models_command import DEFAULT_MODELS, advice
+from acestep_serve.models_command import advice
+from acestep_serve.program import DEFAULT_MODELS, program
 from acestep_serve.run_dir import AlreadyRunningError
 from acestep_serve.supervisor import ServiceFailedError, Timing
 from acestep_serve.system import (

@@ -17,6 +17,8 @@ from training.sizes import LANGUAGE_MODEL, LANGUAGE_MODEL_LAYERS
 
 TEXT_ENCODER = "Qwen3-Embedding-0.6B"
 LANGUAGE_MODEL_NAME = "acestep-5Hz-lm-micro"
+GUIDANCE = 1.0
+"""Of the language model's codes: guided, so small a model may stay on one chord."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -48,6 +50,7 @@ def language_model(tensors: Mapping[str, Tensor], folder: Path, tokenizer: Token
     tokenizer_layout.save(tokenizer, folder, padding_side="right")
     (folder / "chat_template.jinja").write_text(lm_layout.CHAT_TEMPLATE)
     save_json(folder / "config.json", lm_config(tokenizer))
+    save_json(folder / "generation_config.json", {"guidance_scale": GUIDANCE})
     save_tensors(folder / "model.safetensors", tensors)
 
 

@@ -87,11 +87,12 @@ class Deadline:
 
 def warn_if_exposed(address: str, tls: Tls | None, token: str) -> None:
     """Log it if a token would cross a network in the clear."""
-    if token and tls is None and not _on_this_machine(address):
+    if token and tls is None and not on_this_machine(address):
         logger.warning("the token can be read on its way to %s: the connection has no TLS", address)
 
 
-def _on_this_machine(address: str) -> bool:
+def on_this_machine(address: str) -> bool:
+    """Whether what is sent to `address` stays here."""
     if address.startswith(("unix:", "unix-abstract:")):
         return True
     target = address.rpartition("/")[2]  # of dns:///localhost:50050

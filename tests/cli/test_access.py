@@ -77,5 +77,5 @@ async def test_a_wrong_token_is_refused_and_not_shown(tmp_path: Path) -> None:
 async def test_a_certificate_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     code, _, err = await run(["--tls-ca", "nowhere.pem"], "localhost:1", "")
 
-    assert code == 1
+    assert code == 2
     assert "nowhere.pem" in err

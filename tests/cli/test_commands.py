@@ -80,6 +80,21 @@ async def test_what_is_given_beside_like_takes_the_place_of_what_the_song_had(
     assert (list(job.audio_codes), job.seed, job.diffusion.shift) == ([4] * 50, 7, 2.0)
 
 
+async def test_a_song_made_again_is_called_like_the_first_unless_it_gets_another_caption(
+    world: World, tmp_path: Path
+) -> None:
+    await run(world, "generate", "--caption", "x", "--duration", "10", "--seed", "1", cwd=tmp_path)
+
+    for options in ((), ("--caption", "y")):  # the plan has a caption of its own
+        last = max((tmp_path / "out").glob("x-1*.json"))
+        code, _, err = await run(world, "generate", "--like", str(last), *options, cwd=tmp_path)
+        assert code == 0, err
+
+    assert {path.name for path in (tmp_path / "out").glob("*.flac")} == {
+        "x-1.flac", "x-1-2.flac", "y-1.flac",
+    }  # fmt: skip
+
+
 async def test_a_note_is_told_once(world: World, tmp_path: Path) -> None:
     options = ("--caption", "x", "--duration", "10", "--no-thinking")
 

@@ -137,6 +137,18 @@ def test_an_option_that_its_field_cannot_hold_is_a_usage_error(values: dict[str,
         song_request(given(**values))
 
 
+def test_every_value_that_cannot_be_read_is_named_at_once() -> None:
+    with pytest.raises(typer.BadParameter) as refused:
+        song_request(given(bpm="fast", duration="1m", repainting_end="x", task_type="remix", seed="7"))
+
+    assert [line.partition(": ")[::2] for line in refused.value.message.splitlines()] == [
+        ("--bpm", "'fast' is not a whole number"),
+        ("--duration", "'1m' is not a number"),
+        ("--task-type", "'remix' is not one of text2music, cover, repaint, lego, extract, complete"),
+        ("--repainting-end", "'x' is not a number"),
+    ]
+
+
 @pytest.mark.parametrize("text", ["<|audio_code_12|><|audio_code_7|>", "12,7", " 12 7 "])
 def test_codes_are_read_as_tokens_or_as_numbers(text: str) -> None:
     assert parse_codes(text) == [12, 7]

@@ -9,7 +9,7 @@ import torch
 from dit_service import conditions
 from dit_service.networks import DitNetworks, load_dit, load_vae
 from dit_service.text_encoder import TextEncoder
-from lm_service.checkpoint import verify, verify_vocabulary
+from lm_service.checkpoint import recommended_cfg_scale, verify, verify_vocabulary
 from lm_service.vocabulary import Vocabulary
 from training import export, oobleck
 from training.lm import LanguageModel
@@ -111,6 +111,7 @@ def test_the_service_accepts_the_language_model(tmp_path: Path) -> None:
     export.language_model(model.network.state_dict(), tmp_path, tokenizer)
 
     verify(tmp_path)
+    assert recommended_cfg_scale(tmp_path) == export.GUIDANCE
     vocabulary = Vocabulary.load(tmp_path)
     verify_vocabulary(tmp_path, vocabulary.size)
     assert len(vocabulary.code_window(CODE_COUNT).codes) == CODE_COUNT

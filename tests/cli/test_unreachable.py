@@ -1,0 +1,32 @@
+"""What people are told if no gateway answers."""
+
+import pytest
+
+from acestep_serve import unreachable
+
+REFUSED = (
+    "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Failed to connect to remote"
+    " host: Connection refused"
+)
+NO_NAME = (
+    "errors resolving a.invalid:1: [field:hostname lookup error:address lookup failed for a.invalid:1]"
+)
+HANDSHAKE = "failed to connect to all addresses; last error: UNKNOWN: Ssl handshake failed"
+
+
+@pytest.mark.parametrize(
+    ("message", "address", "why", "advice"),
+    [
+        (REFUSED, "localhost:50050", "nothing listens there", "start one with: "),
+        (REFUSED, "[::1]:50050", "nothing listens there", "start one with: "),
+        (REFUSED, "music.example:50050", "nothing listens there", "is the address right?"),
+        (REFUSED, "localhost", "nothing listens there", "an address has a port: --address localhost:50050"),
+        (NO_NAME, "a.invalid:1", "the name is not known", "is the address right?"),
+        (NO_NAME, "dns:///a.invalid", "the name is not known", "is the address right?"),
+        (HANDSHAKE, "localhost:50050", "UNKNOWN: Ssl handshake failed", "if it asks for TLS: "),
+        ("Socket closed", "localhost:50050", "Socket closed", "if it asks for TLS: "),
+    ],
+)
+def test_the_reason_decides_what_to_try(message: str, address: str, why: str, advice: str) -> None:
+    assert unreachable.why(message) == why
+    assert unreachable.advice(message, address).startswith(advice)
