@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import secrets
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from acestep.music.v1 import music_pb2
 from common.audio_file import MAGIC_BYTES, check_header, check_magic, unreadable
 from common.errors import AceError, Kind, invalid
 from common.music import CHUNK_BYTES, MAX_CHUNK_BYTES
+from gateway.ages import Ages
 from gateway.metrics import UPLOADED_BYTES
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class Uploads:
         self._arriving: dict[str, int] = {}
         """Bytes of the files that arrive here, by name."""
         folder.mkdir(parents=True, exist_ok=True)
+        self._ages = Ages(folder)
 
     async def add(self, chunks: AsyncIterator[bytes], announced_bytes: int | None) -> Upload:
         """Store a file. Raises `AceError`: INVALID if it is no audio or too large, OVERLOADED if full.
@@ -79,7 +80,7 @@ class Uploads:
                 raise invalid("header.byte_count", f"must be the file's {size} bytes", announced_bytes)
             upload = await asyncio.to_thread(inspected, partial, audio_id)
             async with self._turn:  # a listing that sees neither name would miss the file
-                partial.replace(self._folder / upload.audio_id)
+                self._ages.used(partial.replace(self._folder / upload.audio_id))
                 self._kept_bytes += size
             return upload
         finally:
@@ -101,6 +102,7 @@ class Uploads:
                 value=audio_id[:64],
             )
         os.utime(path)
+        self._ages.used(path)
         return path
 
     async def chunks(self, audio_id: str) -> AsyncIterator[music_pb2.FileChunk]:
@@ -157,17 +159,19 @@ class Uploads:
         UPLOADED_BYTES.set(self._total_bytes)
 
     def _sweep(self, arriving: frozenset[str]) -> int:
-        now, total = time.time(), 0
+        names, total = set[str](), 0
         for path in self._folder.iterdir():
             with contextlib.suppress(FileNotFoundError):  # another upload may have ended
                 status = path.stat()
                 lifetime_s = ABANDONED_S if path.suffix == PARTIAL_SUFFIX else self.lifetime_s
                 if path.name in arriving:
                     continue
-                if status.st_mtime < now - lifetime_s:
+                if self._ages.of(path.name, status.st_mtime_ns) >= lifetime_s:
                     path.unlink()
                 else:
+                    names.add(path.name)
                     total += status.st_size
+        self._ages.keep(names)
         return total
 
 

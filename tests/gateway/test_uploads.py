@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
@@ -148,6 +149,42 @@ async def test_an_upload_expires_when_it_is_not_used(tmp_path: Path, tone: Path)
     assert caught.value.kind is Kind.NOT_FOUND
 
 
+async def test_a_clock_that_jumps_forward_expires_no_upload(tmp_path: Path, tone: Path) -> None:
+    uploads = Uploads(tmp_path / "kept", 10**6, 10**6, lifetime_s=60.0)
+    kept = await uploads.add(chunks(tone.read_bytes()), None)
+    hours_ago(2, tmp_path / "kept" / kept.audio_id)  # which is how its stamp looks after such a jump
+
+    await uploads.add(chunks(other_tone()), None)
+
+    assert uploads.find("reference_audio_id", kept.audio_id)
+
+
+async def test_what_an_earlier_process_left_expires_by_its_time_stamp(tmp_path: Path, tone: Path) -> None:
+    before = Uploads(tmp_path / "kept", 10**6, 10**6, lifetime_s=60.0)
+    old, new = [await before.add(chunks(tone.read_bytes()), None) for _ in range(2)]
+    hours_ago(2, tmp_path / "kept" / old.audio_id)
+    after = Uploads(tmp_path / "kept", 10**6, 10**6, lifetime_s=60.0)
+
+    await after.add(chunks(other_tone()), None)
+
+    assert not (tmp_path / "kept" / old.audio_id).exists()
+    assert after.find("reference_audio_id", new.audio_id)
+
+
+async def test_an_upload_that_is_used_lives_on_for_all_gateways_of_its_folder(
+    tmp_path: Path, tone: Path
+) -> None:
+    one, other = (Uploads(tmp_path / "kept", 10**6, 10**6, lifetime_s=0.5) for _ in range(2))
+    kept = await one.add(chunks(tone.read_bytes()), None)
+    await other.add(chunks(other_tone()), None)  # it has seen the file
+    await asyncio.sleep(0.6)
+
+    one.find("reference_audio_id", kept.audio_id)
+    await other.add(chunks(other_tone()), None)
+
+    assert one.find("reference_audio_id", kept.audio_id)
+
+
 async def test_a_file_in_many_chunks_is_counted_as_it_comes_and_gives_its_room_back(
     tmp_path: Path, tone: Path
 ) -> None:
@@ -173,6 +210,12 @@ async def test_uploads_are_refused_when_the_store_is_full(tmp_path: Path, tone: 
     with pytest.raises(AceError) as caught:
         await uploads.add(chunks(other_tone()), 50_000)
     assert (caught.value.kind, caught.value.reason) == (Kind.OVERLOADED, "UPLOADS_FULL")
+
+
+def hours_ago(hours: float, path: Path) -> None:
+    """Set its time stamp."""
+    stamp_ns = path.stat().st_mtime_ns - int(3600e9 * hours)
+    os.utime(path, ns=(stamp_ns, stamp_ns))
 
 
 def other_tone() -> bytes:
