@@ -38,7 +38,7 @@ async def main(settings: Settings) -> None:
     tenants = None if settings.tenants is None else Tenants(settings.tenants)
     if tenants is not None and settings.server_tls is None:
         logger.warning("tokens are asked for without TLS: whoever sees the network can read them")
-    door = Door(tenants)
+    door = Door(tenants, settings.quota_shares)
     async with Stages(settings, partial(connect, settings)) as stages:
         workshop = Workshop(stages, uploads, settings, door)
         async with serving(

@@ -17,8 +17,10 @@ SCHEME = "bearer "
 class Door:
     """Knows callers by their tokens. Without tenants it stands open, and nothing is limited."""
 
-    def __init__(self, tenants: Tenants | None) -> None:
+    def __init__(self, tenants: Tenants | None, quota_shares: int = 1) -> None:
+        """`quota_shares` are the gateways that a tenant's limits are divided among."""
         self._tenants = tenants
+        self._quota_shares = quota_shares
         self._accounts: dict[str, Account] = {}
 
     @contextmanager
@@ -34,7 +36,7 @@ class Door:
                 Kind.UNAUTHENTICATED, "UNAUTHENTICATED", "this server needs a valid bearer token"
             )
         account = self._account(tenant.name)
-        account.limits = tenant.limits
+        account.limits = tenant.limits.share(self._quota_shares)
         TENANT.set(tenant.name)
         with account.call():
             yield

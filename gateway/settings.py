@@ -43,6 +43,9 @@ class Settings(Exposure):
     tenants: Path | None = None
     """JSON file of who may call, by tokens, and how much; read when it changes. None: anybody, anything."""
 
+    quota_shares: int = 1
+    """Gateways among which each tenant's limits are divided, rounded up. 1: each grants the whole."""
+
     max_songs: int = 256
     """Songs taken on at once, those that wait included; as many descriptions may wait."""
 
@@ -108,5 +111,6 @@ class Settings(Exposure):
             for address in addresses:
                 if address.startswith(DNS) and not address.rpartition(":")[2].isdecimal():
                     raise ValueError(f"{name} holds {address!r}, which lacks its port: {DNS}name:port")
-        if self.max_songs < 1:
-            raise ValueError(f"max_songs is {self.max_songs}; it must be at least 1")
+        for name in ("max_songs", "quota_shares"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")

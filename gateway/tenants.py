@@ -32,6 +32,11 @@ class Limits:
     audio_seconds_per_hour: int | None = None
     """Seconds of songs that are made."""
 
+    def share(self, count: int) -> "Limits":
+        """Of `count` equal shares, one: rounded up, so that it lets something through."""
+        limits = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Limits(**{name: limit and -(-limit // count) for name, limit in limits.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Tenant:

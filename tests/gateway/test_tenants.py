@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,22 @@ async def test_seconds_of_songs_are_limited_by_the_hour(guarded: Guarded) -> Non
     (retry,) = details_of(error, error_details_pb2.RetryInfo)
     assert 1100 < retry.retry_delay.ToMilliseconds() / 1000 <= 1200
     assert not details_of(never, error_details_pb2.RetryInfo)
+
+
+async def test_gateways_that_divide_the_limits_grant_them_together_and_not_each(tmp_path: Path) -> None:
+    file = tmp_path / "tenants.json"
+    write(file, studio=tenant(STUDIO) | {"max_calls": 5, "max_songs": 1})
+    doors = [Door(Tenants(file), quota_shares=2) for _ in range(2)]
+    metadata = {"authorization": f"Bearer {STUDIO}"}
+
+    with ExitStack() as held:
+        for door in doors:
+            for _ in range(3):
+                held.enter_context(door.enter(metadata))
+            with pytest.raises(AceError, match="at most 3 calls at a time"), door.enter(metadata):
+                pass
+
+        assert doors[0].account.limits == Limits(max_calls=3, max_songs=1)
 
 
 async def test_an_id_of_one_tenant_says_nothing_to_another(guarded: Guarded) -> None:
