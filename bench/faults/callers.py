@@ -102,12 +102,12 @@ class Cost:
 
 async def _beside(farm: Farm, kinds: dict[str, bytes]) -> tuple[Told, Told, Told, Cost]:
     """The same song in peace, while each of `kinds` is sent over a connection of its own, and after it."""
-    peace = await song(farm.address, seed=31)
+    peace = await song(farm, seed=31)
     before = State.of(farm)
-    task = asyncio.create_task(song(farm.address, 31))
+    task = asyncio.create_task(song(farm, 31))
     ended = await asyncio.gather(*(send(farm, content) for content in kinds.values()))
     told = await task
-    again = await song(farm.address, seed=31)
+    again = await song(farm, seed=31)
     await _files_again(farm, before.files)
     closed = [name for name, done in zip(kinds, ended, strict=True) if done]
     return peace, told, again, Cost(closed, before, State.of(farm))
@@ -131,12 +131,12 @@ def silent_connections(farm: Farm, count: int, opening: bytes) -> Iterator[socke
 
 async def silent_callers(farm: Farm, count: int, wait_s: float) -> Finding:
     """Connections that say nothing, or no more than hello, and are never closed by their callers."""
-    peace = await song(farm.address, seed=32)
+    peace = await song(farm, seed=32)
     before, began = State.of(farm).files, time.monotonic()
     peers = [peer for opening in (b"", OPENING) for peer in silent_connections(farm, count, opening)]
     await asyncio.sleep(0.5)
     most = State.of(farm).files
-    told = await song(farm.address, seed=32)
+    told = await song(farm, seed=32)
     left = await _files_again(farm, before, wait_s)
     closed_s = time.monotonic() - began
     for peer in peers:
@@ -156,7 +156,7 @@ async def silent_callers(farm: Farm, count: int, wait_s: float) -> Finding:
 
 async def slow_callers(farm: Farm, count: int = 8) -> Finding:
     """Callers that ask for large files, read the first message, and then nothing."""
-    peace = await song(farm.address, seed=33)
+    peace = await song(farm, seed=33)
     before, began = State.of(farm), time.monotonic()
     since = len(farm.log(GATEWAY))
     message = request(33, song_s=60.0)
@@ -167,7 +167,7 @@ async def slow_callers(farm: Farm, count: int = 8) -> Finding:
         streams = [client.generate(_with_seed(message, place), 300.0) for place in range(count)]
         for stream in streams:
             await anext(stream)
-        others = [await song(farm.address, seed=33) for _ in range(3)]
+        others = [await song(farm, seed=33) for _ in range(3)]
         most = State.of(farm).mib
         every = f"(?s)(GenerateMusic CANCELLED.*){{{count}}}"
         await farm.logged(GATEWAY, every, since, within_s=180.0)

@@ -80,6 +80,8 @@ class Farm:
     services: dict[str, Service]
     places: dict[str, Place]
     metrics_port: int
+    song_s: float = SONG_S
+    """Length of the songs that are asked for, if a trial does not say another."""
     children: dict[str, Child] = field(default_factory=dict)
 
     @property
@@ -228,8 +230,13 @@ async def follow(
 
 
 async def song(
-    address: str, seed: int, told: Told | None = None, *, song_s: float = SONG_S, timeout_s: float = 120.0
+    farm: Farm,
+    seed: int,
+    told: Told | None = None,
+    *,
+    song_s: float | None = None,
+    timeout_s: float = 120.0,
 ) -> Told:
     """A song over a connection of its own."""
-    async with connect(address) as client:
-        return await follow(client, request(seed, song_s), told or Told(), timeout_s)
+    async with connect(farm.address) as client:
+        return await follow(client, request(seed, song_s or farm.song_s), told or Told(), timeout_s)

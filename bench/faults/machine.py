@@ -47,7 +47,7 @@ async def full_disk(folder: Path, first_port: int) -> Finding:
     """The disk that uploads, and all logs, are written to."""
     with small_disk(folder):
         async with farm(folder, first_port) as running:
-            peace = await song(running.address, seed=21)
+            peace = await song(running, seed=21)
             kept = await _uploaded(running, byte_count=MIB)
             free = _free_bytes(folder)
             # Its last chunk fits in part: whoever believes a short write keeps half a file.
@@ -57,7 +57,7 @@ async def full_disk(folder: Path, first_port: int) -> Finding:
             with suppress(OSError), filler.open("wb", buffering=0) as file:
                 while file.write(bytes(4096)):
                     pass
-            told = await song(running.address, seed=21)
+            told = await song(running, seed=21)
             filler.unlink()
             freed = time.monotonic()
             afterwards = await _uploaded(running, byte_count=MIB // 4)
@@ -120,7 +120,7 @@ async def memory_limit_reached(folder: Path, first_port: int, limit_mib: int = 4
     """A song that does not fit into the memory that one of two DiT replicas may have."""
     with memory_limit(limit_mib * MIB) as confined:
         async with farm(folder, first_port, places={"dit-0": Place(prefix=confined)}) as running:
-            small = await song(running.address, seed=22)
+            small = await song(running, seed=22)
             ended = asyncio.create_task(running.children["dit-0"].exited())
             told = await _big_song(running)
             if not told.begun_anew_s:  # it went to the other one, so the next goes to this one
@@ -145,7 +145,7 @@ async def memory_limit_reached(folder: Path, first_port: int, limit_mib: int = 4
 
 async def _big_song(running: Farm) -> Told:
     """240 s of the diffusion alone: its codes are given."""
-    message = request(seed=22)
+    message = request(22, running.song_s)
     message.ClearField("duration_seconds")
     message.audio_codes.extend([1] * 1200)
     message.lm.thinking = False
@@ -169,26 +169,33 @@ async def clock_jumps(folder: Path, first_port: int, jump_s: int = 3600) -> Find
     )
     places = {name: Place(prefix=faked) for name in (GATEWAY, *REPLICAS)}
     async with farm(folder, first_port, places=places) as running:
-        await song(running.address, seed=24)  # the first one takes longer under the library
-        peace = await song(running.address, seed=23)
-        songs = [await _song_under_jump(running, clock, f"{sign}{jump_s}") for sign in ("+", "-")]
+        await song(running, seed=24)  # the first one takes longer under the library
+        peace = await song(running, seed=23)
+        uploads = [await _uploaded(running, MIB)]
+        songs = list[Told]()
+        for sign in ("+", "-"):
+            songs.append(await _song_under_jump(running, clock, f"{sign}{jump_s}"))
+            uploads.append(await _uploaded(running, MIB))  # what has expired is deleted now
+        kept_count = sum(1 for _ in (folder / "uploads").iterdir())
         hours = _logged_hours(running.log(GATEWAY))
     equal = [told.equals(peace) for told in songs]
+    uploads_stay = kept_count == uploads.count("kept") == len(uploads)
     jumped = max(hours) - min(hours) > 1.5 * jump_s / 3600
     return Finding(
         f"the clocks of all services jump by {jump_s} s, forward and back",
-        "songs under way arrive, the same; deadlines count on",
-        "; ".join(told.beside(peace) for told in songs) + ("" if jumped else "; the clock did not jump"),
-        NOTHING if all(equal) else "a song",
+        "songs under way arrive, the same; deadlines count on, and uploads do not expire",
+        f"{'; '.join(told.beside(peace) for told in songs)}; {kept_count} of {len(uploads)} uploads stay"
+        + ("" if jumped else "; the clock did not jump"),
+        NOTHING if all(equal) and uploads_stay else "a song or an upload",
         None,
-        all(equal) and jumped,
+        all(equal) and uploads_stay and jumped,
     )
 
 
 async def _song_under_jump(running: Farm, clock: Path, offset: str) -> Told:
     """A song with a deadline far shorter than the jump."""
     told = Told()
-    task = asyncio.create_task(song(running.address, 23, told, timeout_s=60.0))
+    task = asyncio.create_task(song(running, 23, told, timeout_s=60.0))
     await told.phase(pb.PHASE_CODES).wait()
     clock.write_text(offset)
     await task

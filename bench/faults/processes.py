@@ -9,15 +9,17 @@ from bench.faults.farm import GATEWAY, REPLICAS, Farm, Told, song
 from bench.faults.finding import NOTHING, Finding
 from bench.faults.network import MARGIN_S, REPLICA_GIVEN_UP_S
 
+BUSY_S = 2.0
+"""What a machine that other work shares may add to a time that was promised."""
 AT_WORK = {"lm": pb.PHASE_CODES, "dit": pb.PHASE_DIFFUSION}
 TITLES = {"lm": "an LM replica", "dit": "a DiT replica"}
 
 
 async def replica_killed(farm: Farm, stage: str) -> Finding:
     """SIGKILL for a replica at work, while there is another one."""
-    peace = await song(farm.address, seed=1)
+    peace = await song(farm, seed=1)
     told = Told()
-    task = asyncio.create_task(song(farm.address, 1, told))
+    task = asyncio.create_task(song(farm, 1, told))
     await told.phase(AT_WORK[stage]).wait()
     victim = await farm.at_work(stage)
 
@@ -43,17 +45,17 @@ async def stage_killed(farm: Farm, stage: str) -> Finding:
     """SIGKILL for every replica of a stage, and their return."""
     names = [name for name in REPLICAS if name.startswith(stage)]
     told = Told()
-    task = asyncio.create_task(song(farm.address, 2, told))
+    task = asyncio.create_task(song(farm, 2, told))
     await told.phase(AT_WORK[stage]).wait()
 
     await asyncio.gather(*(farm.kill(name) for name in names))
     await task
-    meanwhile = await song(farm.address, 3)
+    meanwhile = await song(farm, 3)
     await farm.start(*names)
     served = time.monotonic()
     await farm.admitted(*names)
     back = time.monotonic() - served
-    again = await song(farm.address, 2)
+    again = await song(farm, 2)
 
     refused = [item.error for item in (told, meanwhile)]
     kept = all(
@@ -71,9 +73,9 @@ async def stage_killed(farm: Farm, stage: str) -> Finding:
 
 async def gateway_killed(farm: Farm) -> Finding:
     """SIGKILL for the only gateway; its caller asks again."""
-    peace = await song(farm.address, seed=4)
+    peace = await song(farm, seed=4)
     told = Told()
-    task = asyncio.create_task(song(farm.address, 4, told))
+    task = asyncio.create_task(song(farm, 4, told))
     await told.phase(pb.PHASE_CODES).wait()
     victim = await farm.at_work("lm")
     since = len(farm.log(victim))
@@ -84,7 +86,7 @@ async def gateway_killed(farm: Farm) -> Finding:
     freed = await farm.logged(victim, "GenerateCodes CANCELLED", since, within_s=60.0) - killed
     await farm.start(GATEWAY)
     back = time.monotonic() - killed
-    again = await song(farm.address, 4)
+    again = await song(farm, 4)
 
     kept = told.error is not None and told.error.code.name == "UNAVAILABLE" and again.equals(peace)
     return Finding(
@@ -99,14 +101,14 @@ async def gateway_killed(farm: Farm) -> Finding:
 
 async def replica_paused(farm: Farm, stage: str, pause_s: float) -> Finding:
     """SIGSTOP for a replica at work, for less than it takes to be given up."""
-    peace = await song(farm.address, seed=5)
+    peace = await song(farm, seed=5)
     told = Told()
-    task = asyncio.create_task(song(farm.address, 5, told))
+    task = asyncio.create_task(song(farm, 5, told))
     await told.phase(AT_WORK[stage]).wait()
     victim = await farm.at_work(stage)
 
     farm.send(victim, signal.SIGSTOP)
-    meanwhile = await song(farm.address, 6, timeout_s=pause_s + 60)
+    meanwhile = await song(farm, 6, timeout_s=pause_s + 60)
     await asyncio.sleep(max(0.0, pause_s - meanwhile.seconds))
     farm.send(victim, signal.SIGCONT)
     resumed = time.monotonic()
@@ -115,21 +117,22 @@ async def replica_paused(farm: Farm, stage: str, pause_s: float) -> Finding:
     await farm.admitted(*REPLICAS)
 
     equal = told.equals(peace)
+    latest_s = peace.seconds + pause_s + BUSY_S
     return Finding(
         f"SIGSTOP of {TITLES[stage]} at work for {pause_s:.0f} s",
         "the song arrives, the same one, late at most by the pause; others go to another replica",
         f"{told.beside(peace)}; another song meanwhile took {meanwhile.seconds:.1f} s",
         NOTHING if equal and meanwhile.error is None else "a song",
         recovery,
-        equal and meanwhile.error is None and meanwhile.seconds < pause_s + peace.seconds,
+        equal and told.seconds <= latest_s and meanwhile.error is None and meanwhile.seconds <= latest_s,
     )
 
 
 async def replica_stuck(farm: Farm, stage: str) -> Finding:
     """SIGSTOP for good: it answers nothing, and its connections stay open."""
-    peace = await song(farm.address, seed=7)
+    peace = await song(farm, seed=7)
     told = Told()
-    task = asyncio.create_task(song(farm.address, 7, told))
+    task = asyncio.create_task(song(farm, 7, told))
     await told.phase(AT_WORK[stage]).wait()
     victim = await farm.at_work(stage)
 
@@ -152,9 +155,9 @@ async def replica_stuck(farm: Farm, stage: str) -> Finding:
 
 async def gateway_paused(farm: Farm, pause_s: float) -> Finding:
     """SIGSTOP for the only gateway; whoever is told that it is gone asks again."""
-    peace = await song(farm.address, seed=8)
+    peace = await song(farm, seed=8)
     told = Told()
-    task = asyncio.create_task(song(farm.address, 8, told))
+    task = asyncio.create_task(song(farm, 8, told))
     await told.phase(pb.PHASE_CODES).wait()
 
     farm.send(GATEWAY, signal.SIGSTOP)
@@ -162,7 +165,7 @@ async def gateway_paused(farm: Farm, pause_s: float) -> Finding:
     farm.send(GATEWAY, signal.SIGCONT)
     resumed = time.monotonic()
     await task
-    again = await song(farm.address, 8)
+    again = await song(farm, 8)
     recovery = time.monotonic() - resumed
 
     given_up = told.error is not None and told.error.code.name == "UNAVAILABLE"
@@ -179,11 +182,11 @@ async def gateway_paused(farm: Farm, pause_s: float) -> Finding:
 
 async def idle_replica_paused(farm: Farm, song_count: int = 4) -> Finding:
     """SIGSTOP for a DiT replica that has nothing to do, so that it is the one that is asked next."""
-    peace = await song(farm.address, seed=9)
+    peace = await song(farm, seed=9)
     turn = {name: farm.services[name].log.stat().st_mtime for name in REPLICAS if name.startswith("dit")}
     victim = min(turn, key=lambda name: turn[name])  # among equals, who was asked last is asked last
     farm.send(victim, signal.SIGSTOP)
-    told = [await song(farm.address, 9) for _ in range(song_count)]
+    told = [await song(farm, 9) for _ in range(song_count)]
     farm.send(victim, signal.SIGCONT)
     resumed = time.monotonic()
     await farm.admitted(*REPLICAS)

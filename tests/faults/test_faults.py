@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.faults import callers, machine, network, processes
-from bench.faults.__main__ import BEGIN, END, NAMES, write
+from bench.faults.__main__ import MEASURED, NAMES, ON_ONE_HOST, WITH_REAL, WITH_REAL_ENGINES, write
 from bench.faults.farm import Farm
 from bench.faults.finding import Finding, NotHere
 from bench.faults.network import net
@@ -71,15 +71,19 @@ async def test_clocks_that_jump_change_no_deadline(tmp_path: Path) -> None:
 
 def test_the_table_replaces_what_was_measured_before_and_nothing_else(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"above\n{BEGIN}\nold\n{END}\nbelow\n")
+    text = "above\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nbelow\n"
+    page.write_text(text)
 
-    write(page, "new")
+    write(page, "new", MEASURED)
 
-    assert page.read_text() == f"above\n{BEGIN}\nnew\n{END}\nbelow\n"
+    assert page.read_text() == text.replace("old", "new")
+    with pytest.raises(ValueError, match="lacks the marks"):
+        write(page, "new", WITH_REAL)
 
 
 def test_every_fault_has_a_name_of_its_own() -> None:
     assert len(set(NAMES)) == len(NAMES)
+    assert set(WITH_REAL_ENGINES) <= set(ON_ONE_HOST)
 
 
 def test_time_limits_are_read_from_clocks_that_do_not_jump() -> None:
@@ -91,4 +95,4 @@ def test_time_limits_are_read_from_clocks_that_do_not_jump() -> None:
         if "time.time()" in path.read_text()
     }
 
-    assert readers == {"gateway/uploads.py"}  # the age of a file is told by its own time stamp
+    assert readers == {"gateway/ages.py"}  # once, for the files that an earlier process left
