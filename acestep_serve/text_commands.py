@@ -101,6 +101,8 @@ def format_song(
     """Rewrite a caption and lyrics into the form that the models know best."""
     request = pb.FormatSampleRequest()
     fill(request, FORMAT_OPTIONS, given)
+    if not (request.caption.strip() or request.lyrics.strip()):
+        raise typer.BadParameter("give --caption or --lyrics; what invents a song is: create")
 
     async def work() -> None:
         async with connected(address) as client:

@@ -27,6 +27,7 @@ BLOCK_PATTERNS = (
     re.compile(r"<reasoning>(.*?)</reasoning>", re.S),
 )
 LYRICS_HEADER = re.compile(r"^(?:#\s*Languages?\s*\n[^\n]*\n\s*)?#\s*Lyri(?:cs?|s)?\s*\n", re.I)
+TAGS = re.compile(r"\[[^\]]*\]")
 QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*\"""")
 WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -88,6 +89,11 @@ def lyrics(text: str) -> str:
         return ""
     rest = LYRICS_HEADER.sub("", rest.strip())
     return rest.strip().removesuffix("<|im_end|>").strip()
+
+
+def has_words(lyrics: str) -> bool:
+    """Whether there is anything to sing: more than `[tags]`."""
+    return bool(TAGS.sub("", lyrics).strip())
 
 
 def _block(text: str) -> str:

@@ -112,6 +112,8 @@ class LmServicer(lm_service_pb2_grpc.LmServiceServicer):
             yield event
         given = request.lyrics if request.lyrics.strip() else INSTRUMENTAL_LYRICS
         description = run.description(wanted.fixed, given)
+        if parse.has_words(given) and not parse.has_words(description.lyrics):
+            description.lyrics = given  # a small model answers words that it does not know with tags alone
         result = pb.FormatSampleResponse.Result(description=description, usage=run.usage())
         yield pb.FormatSampleResponse(result=result)
 

@@ -169,6 +169,7 @@ async def test_a_refused_field_is_shown_and_the_exit_code_is_2(world: World, tmp
         ),
         (("create", "x" * 600), "QUERY must have"),
         (("format", "--caption", "x", "--bpm", "7"), "--bpm must be"),
+        (("format", "--lyrics", " ", "--bpm", "90"), "give --caption or --lyrics"),
         (("understand", "--audio-codes", "70000"), "--audio-codes (number 1) must be"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",

@@ -184,6 +184,24 @@ async def test_lyrics_that_the_model_left_out_are_filled_in(connect: Connector) 
     assert formatted[-1].result.description.lyrics == "my words"
 
 
+@pytest.mark.parametrize(
+    ("given", "written", "told"),
+    [
+        ("[Verse]\nmy words", "[Instrumental]", "[Verse]\nmy words"),
+        ("my words", "[Verse]\n\n[Chorus]", "my words"),
+        ("my words", "[Verse]\nother words", "[Verse]\nother words"),
+        ("[Verse]", "[Chorus]", "[Chorus]"),
+        ("", "[Verse]", "[Verse]"),
+    ],
+)
+async def test_words_are_not_lost_to_tags(connect: Connector, given: str, written: str, told: str) -> None:
+    script = f"<think>\nbpm: 90\n</think>\n\n# Lyric\n{written}<|im_end|>"
+    async with connect(FakeEngine(script=script)) as lm:
+        formatted = await all_of(lm.FormatSample(pb.FormatSampleRequest(lyrics=given)))
+
+    assert formatted[-1].result.description.lyrics == told
+
+
 BAD = {
     "sampling.temperature": LmSampling(temperature=NAN),
     "sampling.top_p": LmSampling(top_p=NAN),
