@@ -92,6 +92,8 @@ class Puller:
         total = sum(file.size for file in plan.files.values())
         lacking = sum(file.size for file in plan.missing.values())
         self._reporter.checkpoint(name, plan.listing.revision, total, total - lacking)
+        if plan.missing:  # until all are there, the folder may hold files of two revisions
+            (folder / REVISION_FILE).unlink(missing_ok=True)
         for path, file in plan.missing.items():
             self._fetch_file(plan, path, file)
         (folder / REVISION_FILE).write_text(plan.listing.revision + "\n")

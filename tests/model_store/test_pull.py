@@ -104,6 +104,21 @@ def test_a_broken_line_is_taken_up_near_where_it_broke(hub: HubServer, tmp_path:
     assert notes.received == len(large)
 
 
+def test_a_checkpoint_that_was_replaced_half_way_passes_for_no_revision(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / BASE.name
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors", ".revision"):
+        (folder / name).write_bytes(b"older")
+    hub.broken.add("model.safetensors")
+
+    refused(hub, tmp_path)
+
+    assert (folder / "config.json").read_bytes() == BASE_FILES["config.json"]
+    assert revision.of_checkpoint(folder).revision.startswith("sha256:")
+
+
 def test_an_interrupted_pull_is_continued_by_the_next(hub: HubServer, tmp_path: Path) -> None:
     partial = tmp_path / ".partial" / BASE.name
     partial.mkdir(parents=True)
