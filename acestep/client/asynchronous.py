@@ -1,6 +1,6 @@
 """The client for `async` code."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -99,7 +99,7 @@ class Client:
                 message.source_audio_id = (await self._upload(source, deadline)).audio_id
             if reference is not None:
                 message.reference_audio_id = (await self._upload(reference, deadline)).audio_id
-            async with aclosing(_events(self._stub.GenerateMusic(message, **deadline.call()))) as answers:
+            async with aclosing(_events(self._stub.GenerateMusic, message, deadline)) as answers:
                 async for event in answers:
                     yield event
 
@@ -120,7 +120,7 @@ class Client:
             message = described(request, codes)
             if audio is not None:
                 message.audio_id = (await self._upload(audio, deadline)).audio_id
-            async with aclosing(_events(self._stub.UnderstandMusic(message, **deadline.call()))) as answers:
+            async with aclosing(_events(self._stub.UnderstandMusic, message, deadline)) as answers:
                 async for event in answers:
                     yield event
 
@@ -130,15 +130,15 @@ class Client:
         self, request: pb.CreateSampleRequest, timeout_s: float | None = None
     ) -> EventStream[pb.CreateSampleResponse, pb.CreateSampleResponse.Result]:
         """Invent a song from a description."""
-        call = self._stub.CreateSample(request, **self._terms.deadline(timeout_s).call())
-        return EventStream(_events(call), LastResult[pb.CreateSampleResponse.Result]())
+        events = _events(self._stub.CreateSample, request, self._terms.deadline(timeout_s))
+        return EventStream(events, LastResult[pb.CreateSampleResponse.Result]())
 
     def format(
         self, request: pb.FormatSampleRequest, timeout_s: float | None = None
     ) -> EventStream[pb.FormatSampleResponse, pb.FormatSampleResponse.Result]:
         """Rewrite a caption and lyrics."""
-        call = self._stub.FormatSample(request, **self._terms.deadline(timeout_s).call())
-        return EventStream(_events(call), LastResult[pb.FormatSampleResponse.Result]())
+        events = _events(self._stub.FormatSample, request, self._terms.deadline(timeout_s))
+        return EventStream(events, LastResult[pb.FormatSampleResponse.Result]())
 
     async def upload(self, audio: Audio, timeout_s: float | None = None) -> pb.UploadAudioResponse:
         """Store audio at the gateway. Raises `OSError` if a file cannot be read."""
@@ -171,7 +171,10 @@ async def _answer(call: Awaitable[Answer]) -> Answer:
         raise ServiceError.from_rpc(error) from None
 
 
-async def _events(call: Any) -> AsyncGenerator[Any, None]:
+async def _events(
+    method: Callable[..., Any], request: object, deadline: Deadline
+) -> AsyncGenerator[Any, None]:
+    call = method(request, **deadline.call())
     try:
         async for event in call:
             yield event

@@ -3,7 +3,7 @@
 It stands on gRPC's own blocking stubs, so that it needs no event loop and minds none.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -86,7 +86,7 @@ class SyncClient:
                 message.source_audio_id = self._upload(source, deadline).audio_id
             if reference is not None:
                 message.reference_audio_id = self._upload(reference, deadline).audio_id
-            yield from _events(self._stub.GenerateMusic(message, **deadline.call()))
+            yield from _events(self._stub.GenerateMusic, message, deadline)
 
         return SyncEventStream(events(), SongCollector())
 
@@ -105,7 +105,7 @@ class SyncClient:
             message = described(request, codes)
             if audio is not None:
                 message.audio_id = self._upload(audio, deadline).audio_id
-            yield from _events(self._stub.UnderstandMusic(message, **deadline.call()))
+            yield from _events(self._stub.UnderstandMusic, message, deadline)
 
         return SyncEventStream(events(), LastResult[pb.UnderstandMusicResponse.Result]())
 
@@ -113,15 +113,15 @@ class SyncClient:
         self, request: pb.CreateSampleRequest, timeout_s: float | None = None
     ) -> SyncEventStream[pb.CreateSampleResponse, pb.CreateSampleResponse.Result]:
         """Invent a song from a description."""
-        call = self._stub.CreateSample(request, **self._terms.deadline(timeout_s).call())
-        return SyncEventStream(_events(call), LastResult[pb.CreateSampleResponse.Result]())
+        events = _events(self._stub.CreateSample, request, self._terms.deadline(timeout_s))
+        return SyncEventStream(events, LastResult[pb.CreateSampleResponse.Result]())
 
     def format(
         self, request: pb.FormatSampleRequest, timeout_s: float | None = None
     ) -> SyncEventStream[pb.FormatSampleResponse, pb.FormatSampleResponse.Result]:
         """Rewrite a caption and lyrics."""
-        call = self._stub.FormatSample(request, **self._terms.deadline(timeout_s).call())
-        return SyncEventStream(_events(call), LastResult[pb.FormatSampleResponse.Result]())
+        events = _events(self._stub.FormatSample, request, self._terms.deadline(timeout_s))
+        return SyncEventStream(events, LastResult[pb.FormatSampleResponse.Result]())
 
     def upload(self, audio: Audio, timeout_s: float | None = None) -> pb.UploadAudioResponse:
         """Store audio at the gateway. Raises `OSError` if a file cannot be read."""
@@ -148,7 +148,8 @@ def _answer(method: Any, request: object, terms: dict[str, Any]) -> Any:
         raise ServiceError.from_rpc(error) from None
 
 
-def _events(call: Any) -> Generator[Any, None, None]:
+def _events(method: Callable[..., Any], request: object, deadline: Deadline) -> Generator[Any, None, None]:
+    call = method(request, **deadline.call())
     try:
         yield from call
     except grpc.RpcError as error:

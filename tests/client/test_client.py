@@ -102,6 +102,22 @@ async def test_a_blocking_stream_that_is_closed_cancels_the_work(world: World) -
     await leaving
 
 
+async def test_a_stream_that_is_closed_before_it_is_read_asks_nothing_of_the_server(world: World) -> None:
+    await world.client.create(pb.CreateSampleRequest(query="x")).aclose()
+    left = world.client.create(pb.CreateSampleRequest(query="x"))
+    await left.aclose()
+
+    def blocking(client: SyncClient) -> None:
+        left = client.create(pb.CreateSampleRequest(query="x"))
+        left.close()
+        client.format(pb.FormatSampleRequest(caption="asked")).result()
+
+    await in_thread(world, blocking)
+    await world.client.format(pb.FormatSampleRequest(caption="asked"))
+
+    assert [type(request).__name__ for request in world.lm.requests] == 2 * ["FormatSampleRequest"]
+
+
 async def test_audio_in_memory_is_a_source_as_good_as_a_file(world: World, tone: Path) -> None:
     samples, rate = soundfile.read(tone, dtype="float32")
     array = Samples(samples, rate)
