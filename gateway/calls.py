@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 STAGE_DOWN_RETRY_S = 5.0
 ANSWER_LOST = "STAGE_ANSWER_LOST"
+STALLED = "STALLED"
+"""Reason of a language model that writes for nobody any more."""
 
 
 def forwarded() -> tuple[tuple[str, str], ...]:
@@ -99,10 +101,6 @@ def unavailable(stage: str) -> AceError:
 def stage_error(stage: str, error: grpc.aio.AioRpcError) -> AceError:
     """What a failed call to `stage` means to the gateway's caller."""
     code = error.code()
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return AceError(
-            Kind.TIMEOUT, "STAGE_TIMEOUT", f"the {stage} stage took longer than it may", stage=stage
-        )
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         # A stage that stops while it works cancels its calls; to the caller that is the same.
         return unavailable(stage)
@@ -115,6 +113,10 @@ def stage_error(stage: str, error: grpc.aio.AioRpcError) -> AceError:
             stage=stage,
         )
     known = from_rpc_error(error)
+    if known.kind is Kind.TIMEOUT and known.reason != STALLED:
+        return AceError(
+            Kind.TIMEOUT, "STAGE_TIMEOUT", f"the {stage} stage took longer than it may", stage=stage
+        )
     if known.kind is Kind.INTERNAL:
         logger.error("the %s stage failed with %s: %s", stage, code.name, error.details())
         return AceError(Kind.INTERNAL, "STAGE_FAILED", f"the {stage} stage failed", stage=stage)

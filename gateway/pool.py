@@ -167,7 +167,7 @@ class Pool(Generic[Stub, Info]):
                                 yield event
                     return
                 except AceError as error:
-                    hangs = error.kind is Kind.TIMEOUT and overdue()
+                    hangs = error.reason == calls.STALLED or (error.kind is Kind.TIMEOUT and overdue())
                     self._check_retry(replica, error, last, hangs)
             yield Lost(self._kind.name)
 

@@ -16,6 +16,7 @@ from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.errors import ServiceError
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
+from common.errors import AceError, Kind
 from common.server import Server
 from gateway.addresses import resolved
 from gateway.metrics import REPLICA_ADMITTED
@@ -87,6 +88,33 @@ async def test_songs_are_spread_over_the_replicas(farm: Farm) -> None:
 
     assert [len(dit.fake.jobs) for dit in farm.dits] == [2, 2]
     assert sum(len(lm.fake.requests) for lm in farm.lms) == 5
+
+
+async def test_a_song_whose_language_model_stands_still_is_made_by_the_other_replica(farm: Farm) -> None:
+    for lm in farm.lms:
+        lm.fake.gate.close()
+    making = asyncio.create_task(events_of(farm.client, song_request()))
+    await until(lambda: any(lm.fake.requests for lm in farm.lms))
+    working, idle = sorted(farm.lms, key=lambda lm: len(lm.fake.requests), reverse=True)
+    working.fake.failure = AceError(Kind.TIMEOUT, "STALLED", "no token from the engine", phase="plan")
+
+    idle.fake.gate.open()
+    working.fake.gate.open()
+
+    events = await making
+    assert [event.retried.stage for event in events if event.HasField("retried")] == [pb.STAGE_LM]
+    assert events[-1].result.succeeded_count == 1
+
+
+async def test_a_language_model_that_stands_still_is_told_with_what_it_was_doing(farm: Farm) -> None:
+    for lm in farm.lms:
+        lm.fake.failure = AceError(Kind.TIMEOUT, "STALLED", "no token from the engine", phase="plan")
+
+    with pytest.raises(ServiceError) as caught:
+        await songs_of(farm.client, song_request())
+
+    assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert (caught.value.reason, caught.value.facts["phase"]) == ("STALLED", "plan")
 
 
 async def test_songs_one_after_the_other_are_spread_too(farm: Farm) -> None:
