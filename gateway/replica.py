@@ -58,9 +58,10 @@ class Replica(Generic[Stub]):
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
-        await self._channel.close(grace_s)
+        # Before its calls end, which may take long: the same address may come back meanwhile.
         for gauge in (REPLICA_ADMITTED, REPLICA_WORK):
             gauge.remove_by_labels({"stage": self._stage, "replica": self.address})
+        await self._channel.close(grace_s)
 
     @contextmanager
     def working(self, work_s: float) -> Iterator[None]:

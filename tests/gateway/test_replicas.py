@@ -12,10 +12,12 @@ import grpc
 import pytest
 
 from acestep.client import Client, connect
+from acestep.dit.v1 import dit_service_pb2 as dit_pb
 from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.errors import ServiceError
 from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
+from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
 from common.server import Server
 from gateway.addresses import resolved
@@ -218,6 +220,8 @@ async def test_a_name_stands_for_all_its_addresses() -> None:
 
 async def test_replicas_come_and_go_as_their_name_is_looked_up() -> None:
     dits = [await start(FakeDit()) for _ in range(2)]
+    for item in dits:
+        item.fake.gate.close()
     ports = [item.server.port for item in dits]
     known = [f"localhost:{port}" for port in ports]
 
@@ -225,14 +229,35 @@ async def test_replicas_come_and_go_as_their_name_is_looked_up() -> None:
         assert addresses == ("dns:///dit:50052",)
         return list(known)
 
-    async with Pool(DIT, ("dns:///dit:50052",), connect_stage, 5.0, resolve, resolve_every_s=0.05):
+    async with Pool(DIT, ("dns:///dit:50052",), connect_stage, 5.0, resolve, resolve_every_s=0.05) as pool:
         await until(lambda: replicas_admitted(ports) == 2)
+        at_work = [asyncio.create_task(rendered(pool)) for _ in range(2)]
+        await until(lambda: all(item.fake.jobs for item in dits))
         gone = known.pop()
         await until(lambda: replicas_admitted(ports) == 1)
         known.append(gone)
         await until(lambda: replicas_admitted(ports) == 2)
+
+        for item in dits:
+            item.fake.gate.open()
+        await asyncio.gather(*at_work)
+        await until(lambda: not pool._retiring)
+
+        assert replicas_admitted(ports) == 2  # what is told of the new one outlives the old one
     for item in dits:
         await item.die()
+
+
+JOB = dit_pb.RenderJob(task=music_pb2.TASK_TEXT2MUSIC, audio_codes=[0])
+
+
+async def rendered(pool: Pool[Any, Any]) -> None:
+    async def requests() -> AsyncIterator[dit_pb.RenderRequest]:
+        yield dit_pb.RenderRequest(job=JOB)
+
+    metadata = (("x-request-id", "r"),)
+    async for _ in pool.events_at_once(lambda dit: dit.Render(requests(), metadata=metadata), work_s=1.0):
+        pass
 
 
 def test_a_name_without_its_port_is_refused_by_the_settings() -> None:
