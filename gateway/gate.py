@@ -34,7 +34,7 @@ class Ticket:
     work_s: float
     room: int
     """How much of the stage's room it takes."""
-    stamp: float
+    stamp: float = 0.0
     """Its turn among those of the same tenant."""
     place: int = 0
     """Tickets ahead of it in the line."""
@@ -92,11 +92,8 @@ class Gate:
     @asynccontextmanager
     async def join(self, tenant: str, request_id: str, work_s: float, room: int) -> AsyncIterator[Ticket]:
         """Stand in line; leaving the block gives the place in the line, or inside, back."""
-        mine = self._tenants[tenant]
-        ticket = Ticket(tenant, request_id, work_s, room, mine.requests.stamp(request_id, work_s))
-        insort(mine.waiting, ticket, key=lambda item: item.stamp)
-        insort(mine.stamps, self._turns.stamp(tenant, work_s))
-        self.advance()
+        ticket = Ticket(tenant, request_id, work_s, room)
+        self._line_up(ticket)
         try:
             yield ticket
         finally:
@@ -121,6 +118,13 @@ class Gate:
             self._end(ticket)
             self.advance()
 
+    def come_back(self, ticket: Ticket) -> None:
+        """If `ticket` has stepped aside, it stands in line again: the stage has to work for it anew."""
+        if ticket in self._aside:
+            self._aside.remove(ticket)
+            ticket.admitted_at = None
+            self._line_up(ticket)
+
     def advance(self) -> None:
         """Admit those whose turn it is, while there is room. Nobody is overtaken for being large."""
         room = self._room()
@@ -137,6 +141,13 @@ class Gate:
             ticket.ahead_s = ahead_s
             ahead_s += ticket.work_s
         STAGE_QUEUED.labels(self._stage).set(len(self._line))
+
+    def _line_up(self, ticket: Ticket) -> None:
+        mine = self._tenants[ticket.tenant]
+        ticket.stamp = mine.requests.stamp(ticket.request_id, ticket.work_s)
+        insort(mine.waiting, ticket, key=lambda item: item.stamp)
+        insort(mine.stamps, self._turns.stamp(ticket.tenant, ticket.work_s))
+        self.advance()
 
     def _admit(self, ticket: Ticket) -> None:
         tenant = self._tenants[ticket.tenant]

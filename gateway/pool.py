@@ -144,6 +144,10 @@ class Pool(Generic[Stub, Info]):
             async with aclosing(self.events_at_once(start, work_s)) as events:
                 async for event in events:
                     yield event
+                    if isinstance(event, Lost):
+                        self.gate.come_back(ticket)
+                        async for status in self.gate.places(ticket):
+                            yield Waiting(status)
 
     async def events_at_once(
         self,

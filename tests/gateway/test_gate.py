@@ -186,6 +186,23 @@ async def test_who_is_only_read_slowly_lets_the_next_enter(line: Line) -> None:
     assert line.entered == ["read", "also read", "next"]
 
 
+async def test_who_stepped_aside_and_needs_the_stage_again_waits_for_its_turn(line: Line) -> None:
+    line.room_aside = 1
+    read = await line.join("read")
+    line.gate.step_aside(read)
+    await line.join("inside")
+    await line.join("waiting")
+
+    line.gate.come_back(read)
+    places = line.gate.places(read)
+
+    assert (await anext(places)).position == 1
+    await line.leave("inside")
+    await line.leave("waiting")
+    assert [place async for place in places] == []
+    assert read.admitted_at is not None
+
+
 async def test_leaving_the_line_while_waiting_gives_the_turn_to_the_next(line: Line) -> None:
     for name in "abc":
         await line.join(name)

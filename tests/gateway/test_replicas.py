@@ -22,7 +22,7 @@ from common.errors import AceError, Kind
 from common.server import Server
 from gateway.addresses import resolved
 from gateway.metrics import REPLICA_ADMITTED
-from gateway.pool import Pool
+from gateway.pool import Lost, Pool, Waiting
 from gateway.settings import Settings
 from gateway.stages import DIT, LM
 from gateway.uploads import Uploads
@@ -251,13 +251,42 @@ async def test_replicas_come_and_go_as_their_name_is_looked_up() -> None:
 JOB = dit_pb.RenderJob(task=music_pb2.TASK_TEXT2MUSIC, audio_codes=[0])
 
 
-async def rendered(pool: Pool[Any, Any]) -> None:
+def render(dit: dit_rpc.DitServiceStub) -> Any:
     async def requests() -> AsyncIterator[dit_pb.RenderRequest]:
         yield dit_pb.RenderRequest(job=JOB)
 
-    metadata = (("x-request-id", "r"),)
-    async for _ in pool.events_at_once(lambda dit: dit.Render(requests(), metadata=metadata), work_s=1.0):
-        pass
+    return dit.Render(requests(), metadata=(("x-request-id", "r"),))
+
+
+async def rendered(pool: Pool[Any, Any]) -> list[Any]:
+    return [event async for event in pool.events(render, work_s=1.0)]
+
+
+async def test_a_lost_song_that_had_stepped_aside_waits_for_its_turn_again() -> None:
+    dits = [await start(FakeDit()) for _ in range(2)]
+    for item in dits:
+        item.fake.gate.close()
+    addresses = [f"localhost:{item.server.port}" for item in dits]
+    async with Pool(DIT, addresses, connect_stage, 5.0) as pool:
+        await until(lambda: pool.gate._room() == 4)
+        heard = pool.events(render, work_s=1.0)
+        turn = await anext(heard)
+        await anext(heard)  # started
+        (lost,) = [item for item in dits if item.fake.jobs]
+        turn.step_aside()
+        others = [asyncio.create_task(rendered(pool)) for _ in range(4)]
+        await until(lambda: sum(len(item.fake.jobs) for item in dits) == 5)
+
+        await lost.die()
+        kinds = [type(await anext(heard)) for _ in range(2)]
+        (alive,) = [item for item in dits if item is not lost]
+        alive.fake.gate.open()
+        rest = [event async for event in heard]
+
+        assert kinds == [Lost, Waiting]
+        assert rest[-1].HasField("result")
+        assert all(events[-1].HasField("result") for events in await asyncio.gather(*others))
+    await alive.die()
 
 
 def test_a_name_without_its_port_is_refused_by_the_settings() -> None:
