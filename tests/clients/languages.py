@@ -70,7 +70,14 @@ LANGUAGES = (
         ("make", "java", "javac", "protoc", "grpc_java_plugin"),
         tuple(
             JARS / f"{name}.jar"
-            for name in ("grpc-netty", "netty-handler", "netty-tcnative", "perfmark-api")
+            for name in (
+                "grpc-netty",
+                "protobuf",
+                "proto-google-common-protos",
+                "netty-handler",
+                "netty-tcnative",
+                "perfmark-api",
+            )
         ),
         "make",
         ("build/generate",),
