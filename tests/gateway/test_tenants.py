@@ -257,6 +257,21 @@ def test_a_song_that_fails_costs_nothing_and_a_longer_one_is_charged_later() -> 
     assert caught.value.retry_after_s == 40 * 36.0
 
 
+def test_songs_that_all_fail_give_back_what_they_cost_and_no_more() -> None:
+    account = Account("studio", clock=lambda: 0.0)
+    account.limits = Limits(audio_seconds_per_hour=100)
+    with account.songs(1, 50.0) as charge:
+        charge.ended(pb.Song(actual_duration_seconds=50.0))
+
+    with pytest.raises(AceError, match="failed"), account.songs(2, 25.0) as charge:
+        for _ in range(2):
+            charge.ended(pb.Song(error=pb.SongError()))
+        raise AceError(Kind.INTERNAL, "STAGE_FAILED", "the dit stage failed")
+
+    with pytest.raises(AceError, match="at most 100 seconds"), account.songs(1, 60.0):
+        pass
+
+
 def test_a_call_gives_its_place_back() -> None:
     account = Account("studio")
     account.limits = Limits(max_calls=1)
