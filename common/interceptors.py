@@ -35,13 +35,13 @@ Enter = Callable[[Mapping[str, str | bytes]], AbstractContextManager[None]]
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Answers an `AceError` with its status, and anything unforeseen with a bare INTERNAL.
 
-    Streaming methods must be async generators. One is cancelled if its client does not take a
-    message for `reader_patience_s`: what it asked for holds memory and a place in a queue.
+    Streaming methods must be async generators. A call ends if its client takes no message, or sends
+    none that is waited for, for `caller_patience_s`: it holds memory, and a place in a queue.
     With `enter`, every call but those of health must be let in.
     """
 
-    def __init__(self, reader_patience_s: float, enter: Enter | None = None) -> None:
-        self._reader_patience_s = reader_patience_s
+    def __init__(self, caller_patience_s: float, enter: Enter | None = None) -> None:
+        self._caller_patience_s = caller_patience_s
         self._enter = enter
 
     async def intercept_service(
@@ -59,7 +59,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         guard = self._guard_stream if handler.response_streaming else self._guard_unary
         make = getattr(grpc, f"{arity}_rpc_method_handler")
         guarded: grpc.RpcMethodHandler[Any, Any] = make(
-            guard(_parsing(handler, getattr(handler, arity)), handler_call_details.method),
+            guard(
+                _parsing(handler, getattr(handler, arity), self._caller_patience_s),
+                handler_call_details.method,
+            ),
             None,  # parsed inside the guard, so that garbage is answered as such
             handler.response_serializer,
         )
@@ -79,36 +82,46 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 aclosing(method(request, context)) as responses,
             ):
                 async for response in responses:
-                    with _patience(self._reader_patience_s):
+                    with _patience(self._caller_patience_s):
                         yield response
 
         return guarded
 
 
 def _parsing(
-    handler: grpc.RpcMethodHandler[Any, Any], method: Callable[[Any, Context], Any]
+    handler: grpc.RpcMethodHandler[Any, Any], method: Callable[[Any, Context], Any], patience_s: float
 ) -> Callable[[Any, Context], Any]:
     """`method`, which takes messages, as one that takes their bytes."""
     parse = handler.request_deserializer
     if parse is None:  # reflection has none: it takes bytes
         return method
     if handler.request_streaming:
-        return lambda requests, context: method(_Parsed(parse, requests), context)
+        return lambda requests, context: method(_Parsed(parse, requests, patience_s), context)
     return lambda request, context: method(_parsed(parse, request), context)
 
 
 class _Parsed:
-    """Messages read from their bytes. Raises `AceError` (INVALID) for what is none."""
+    """Messages read from their bytes. Raises `AceError`: INVALID for what is none, TIMEOUT for silence."""
 
-    def __init__(self, parse: Callable[[bytes], Any], requests: AsyncIterator[bytes]) -> None:
+    def __init__(
+        self, parse: Callable[[bytes], Any], requests: AsyncIterator[bytes], patience_s: float
+    ) -> None:
         self._parse = parse
         self._requests = requests
+        self._patience_s = patience_s
 
     def __aiter__(self) -> _Parsed:
         return self
 
     async def __anext__(self) -> Any:
-        return _parsed(self._parse, await anext(self._requests))
+        try:
+            async with asyncio.timeout(self._patience_s):
+                request = await anext(self._requests)
+        except TimeoutError:
+            raise AceError(
+                Kind.TIMEOUT, "CALLER_SILENT", f"no message came for {self._patience_s:g} s"
+            ) from None
+        return _parsed(self._parse, request)
 
 
 def _parsed(parse: Callable[[bytes], Any], request: bytes) -> Any:

@@ -78,20 +78,20 @@ async def serving(
     register: Callable[[grpc.aio.Server], None],
     service_names: Sequence[str],
     grace_s: float = 30.0,
-    reader_patience_s: float = 60.0,
+    caller_patience_s: float = 60.0,
     exposure: Exposure = OPEN,
     enter: Enter | None = None,
 ) -> AsyncIterator[Server]:
     """Serve inside the block; port 0 asks for a free one.
 
     Health is NOT_SERVING until `Server.welcome`, liveness is SERVING at once. On leaving,
-    health turns NOT_SERVING first, then calls in flight get `grace_s` seconds to finish. A stream
-    whose client takes no message for `reader_patience_s` is cancelled. With `enter`, calls must be
-    let in.
+    health turns NOT_SERVING first, then calls in flight get `grace_s` seconds to finish. A call
+    whose client takes no message, or sends none, for `caller_patience_s` is ended. With `enter`, calls
+    must be let in.
     Raises `OSError` if an address cannot be bound, and `TlsError` if a TLS file is not in order.
     """
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(reader_patience_s, enter)], options=SERVER_OPTIONS
+        interceptors=[CallInterceptor(caller_patience_s, enter)], options=SERVER_OPTIONS
     )
     register(server)
     health_servicer = HealthService()

@@ -8,6 +8,8 @@ from typing import Any
 import grpc
 import pytest
 
+from acestep.dit.v1 import dit_service_pb2 as dit_pb
+from acestep.dit.v1 import dit_service_pb2_grpc as dit_rpc
 from acestep.errors import ServiceError
 from acestep.lm.v1 import lm_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2_grpc as rpc
@@ -137,7 +139,7 @@ async def test_a_client_that_stops_reading_loses_its_call() -> None:
     servicer = Endless()
     register = partial(rpc.add_LmServiceServicer_to_server, servicer)
     async with (
-        serving("localhost:0", register, [], grace_s=0, reader_patience_s=0.2) as server,
+        serving("localhost:0", register, [], grace_s=0, caller_patience_s=0.2) as server,
         grpc.aio.insecure_channel(f"localhost:{server.port}") as channel,
     ):
         call = rpc.LmServiceStub(channel).Plan(pb.PlanRequest())
@@ -145,3 +147,30 @@ async def test_a_client_that_stops_reading_loses_its_call() -> None:
 
         async with asyncio.timeout(10):
             await servicer.ended.wait()
+
+
+class Gathering(dit_rpc.DitServiceServicer):
+    """Waits for all that a call sends."""
+
+    async def EncodeAudio(
+        self, requests: AsyncIterator[dit_pb.EncodeAudioRequest], context: Any
+    ) -> dit_pb.EncodeAudioResponse:
+        return dit_pb.EncodeAudioResponse(duration_seconds=sum([1 async for _ in requests]))
+
+
+async def test_a_client_that_stops_sending_loses_its_call() -> None:
+    async def requests() -> AsyncIterator[dit_pb.EncodeAudioRequest]:
+        yield dit_pb.EncodeAudioRequest()
+        await asyncio.Event().wait()
+
+    register = partial(dit_rpc.add_DitServiceServicer_to_server, Gathering())
+    async with (
+        serving("localhost:0", register, [], grace_s=0, caller_patience_s=0.2) as server,
+        grpc.aio.insecure_channel(f"localhost:{server.port}") as channel,
+        asyncio.timeout(10),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await dit_rpc.DitServiceStub(channel).EncodeAudio(requests())
+
+    error = from_rpc_error(caught.value)
+    assert (error.kind, error.reason) == (Kind.TIMEOUT, "CALLER_SILENT")

@@ -43,10 +43,10 @@ def connect_stage(address: str) -> grpc.aio.Channel:
 
 @asynccontextmanager
 async def serving_stage(
-    register: Callable[[grpc.aio.Server], None], kind: StageKind[Any, Any], reader_patience_s: float = 60.0
+    register: Callable[[grpc.aio.Server], None], kind: StageKind[Any, Any], caller_patience_s: float = 60.0
 ) -> AsyncIterator[Server]:
     """A stage that is ready, on a free port."""
-    async with serving("localhost:0", register, [kind.service], 0, reader_patience_s) as server:
+    async with serving("localhost:0", register, [kind.service], 0, caller_patience_s) as server:
         await server.welcome()
         yield server
 
@@ -57,7 +57,7 @@ async def gateway_over(
     dit_ports: Sequence[int],
     uploads: Uploads,
     door: Door | None = None,
-    reader_patience_s: float = 60.0,
+    caller_patience_s: float = 60.0,
     **settings: Any,
 ) -> AsyncIterator[str]:
     """The address of a gateway that is ready to make songs."""
@@ -73,7 +73,7 @@ async def gateway_over(
             lambda server: add_to(server, workshop),
             [],
             0,
-            reader_patience_s,
+            caller_patience_s,
             exposure=chosen,
             enter=workshop.door.enter,
         ) as server:

@@ -1,4 +1,4 @@
-"""Uploads: audio in chunks, kept under the digest of its bytes."""
+"""Uploads: audio in chunks, kept for a while under a name that nobody can guess."""
 
 import asyncio
 import io

@@ -58,7 +58,7 @@ async def whole(
             [lm_port],
             [dit_port],
             uploads,
-            reader_patience_s=patience_s,
+            caller_patience_s=patience_s,
             info_timeout_s=patience_s,
             **settings,
         ) as address,
