@@ -62,7 +62,7 @@ def main() -> None:
         compare(llm, "guided", our_batch(outline, max(PAIRS), TOKENS[device]))
         compare(llm, "plain", stock_batch(0.0, max(PAIRS) // 2, TOKENS[device]))
         for pairs in (1, *PAIRS):
-            cost = step_ms(llm, partial(our_batch, outline, pairs), TOKENS[device], repeats=2)
+            cost = step_ms(llm, partial(our_batch, outline, pairs), device, TOKENS[device], repeats=2)
             print(f"{pairs} pairs: {cost:.2f} ms per step", flush=True)
 
 
