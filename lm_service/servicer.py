@@ -52,7 +52,7 @@ class LmServicer(lm_service_pb2_grpc.LmServiceServicer):
             yield event
         song = run.song(plan.fixed)
         yield pb.PlanResponse(
-            result=pb.PlanResponse.Result(metadata=wire.metadata(song), usage=run.usage())
+            result=pb.PlanResponse.Result(metadata=wire.metadata(song), usage=run.ended())
         )
 
     async def GenerateCodes(
@@ -74,7 +74,7 @@ class LmServicer(lm_service_pb2_grpc.LmServiceServicer):
                 if codes:
                     yield pb.GenerateCodesResponse(codes=pb.GenerateCodesResponse.Codes(codes=codes))
         yield pb.GenerateCodesResponse(
-            result=pb.GenerateCodesResponse.Result(code_count=sent, usage=run.usage())
+            result=pb.GenerateCodesResponse.Result(code_count=sent, usage=run.ended())
         )
 
     async def Understand(
@@ -86,7 +86,7 @@ class LmServicer(lm_service_pb2_grpc.LmServiceServicer):
         run = _Run(service, service.jobs.describe(wanted, wish), wish)
         async for event in run.text(pb.UnderstandResponse, wanted.fixed):
             yield event
-        result = pb.UnderstandResponse.Result(description=run.description(), usage=run.usage())
+        result = pb.UnderstandResponse.Result(description=run.description(), usage=run.ended())
         yield pb.UnderstandResponse(result=result)
 
     async def CreateSample(
@@ -99,7 +99,7 @@ class LmServicer(lm_service_pb2_grpc.LmServiceServicer):
             yield event
         no_lyrics = INSTRUMENTAL_LYRICS if request.instrumental else ""
         description = run.description(wanted.fixed, no_lyrics)
-        result = pb.CreateSampleResponse.Result(description=description, usage=run.usage())
+        result = pb.CreateSampleResponse.Result(description=description, usage=run.ended())
         yield pb.CreateSampleResponse(result=result)
 
     async def FormatSample(
@@ -114,7 +114,7 @@ class LmServicer(lm_service_pb2_grpc.LmServiceServicer):
         description = run.description(wanted.fixed, given)
         if parse.has_words(given) and not parse.has_words(description.lyrics):
             description.lyrics = given  # a small model answers words that it does not know with tags alone
-        result = pb.FormatSampleResponse.Result(description=description, usage=run.usage())
+        result = pb.FormatSampleResponse.Result(description=description, usage=run.ended())
         yield pb.FormatSampleResponse(result=result)
 
     async def GetModelInfo(
@@ -173,8 +173,8 @@ class _Run:
         lyrics = parse.lyrics(self._written()) or no_lyrics
         return pb.SongDescription(metadata=wire.metadata(self.song(fixed or Metadata())), lyrics=lyrics)
 
-    def usage(self) -> pb.LmUsage:
-        """What ran; asked for once, at the end, so this is where a call is logged."""
+    def ended(self) -> pb.LmUsage:
+        """Log the call, whose last token is written, and tell what ran."""
         record, phase = self.record, self.record.job.task.outline.phase.value
         logger.info("wrote %d tokens of %s in %.1f s", len(record.tokens), phase, record.run_s)
         if self._wish.debug:

@@ -83,24 +83,9 @@ class VllmEngine:
                 f" {current_platform.device_type or 'nothing'}"
             )
         folder = checkpoint.choose(settings.models, settings.model)
-        checkpoint.verify(folder)
-        code_count = read_code_count(settings.codec_config_path)
-        grammar = Grammar(Vocabulary.load(folder), code_count)
-        if len(grammar.window.codes) != code_count:
-            raise ValueError(
-                f"{folder.name} has tokens for {len(grammar.window.codes)} audio codes;"
-                f" the code book of {settings.codec_config_path} has {code_count}"
-            )
-        checkpoint.verify_vocabulary(folder, grammar.vocabulary.size)
-        revision = await asyncio.to_thread(of_checkpoint, folder)
-        model = Model(
-            revision=revision,
-            grammar=grammar,
-            max_model_len=settings.max_model_len,
-            recommended_cfg_scale=checkpoint.recommended_cfg_scale(folder),
-        )
+        model = await asyncio.to_thread(_model, folder, settings)
         stats = EngineStats()
-        args = AsyncEngineArgs(**_engine_args(folder, settings, code_count) | engine_args)
+        args = AsyncEngineArgs(**_engine_args(folder, settings, model.code_count) | engine_args)
         llm = await asyncio.to_thread(
             AsyncLLM.from_engine_args, args, stat_loggers=[lambda config, index: stats]
         )
@@ -188,6 +173,25 @@ def _dead() -> AceError:
         "ENGINE_DEAD",
         "the engine has died; the service starts again",
         retry_after_s=RESTART_S,
+    )
+
+
+def _model(folder: Path, settings: Settings) -> Model:
+    """Blocking: the released tokenizers take seconds, and weights without a revision are all read."""
+    checkpoint.verify(folder)
+    code_count = read_code_count(settings.codec_config_path)
+    grammar = Grammar(Vocabulary.load(folder), code_count)
+    if len(grammar.window.codes) != code_count:
+        raise ValueError(
+            f"{folder.name} has tokens for {len(grammar.window.codes)} audio codes;"
+            f" the code book of {settings.codec_config_path} has {code_count}"
+        )
+    checkpoint.verify_vocabulary(folder, grammar.vocabulary.size)
+    return Model(
+        revision=of_checkpoint(folder),
+        grammar=grammar,
+        max_model_len=settings.max_model_len,
+        recommended_cfg_scale=checkpoint.recommended_cfg_scale(folder),
     )
 
 
