@@ -1,1 +1,1 @@
-"""What the services share: errors, server start and stop, settings, telemetry. Knows no model."""
+"""What the services share: errors, start and stop, settings, telemetry, what may be asked of a song."""
