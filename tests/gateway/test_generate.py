@@ -17,6 +17,7 @@ from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from acestep.songs import SongCollector, SongFile
 from common.errors import AceError, Kind, invalid
+from gateway.metrics import SONGS
 from tests.gateway.conftest import World, opened_world
 from tests.gateway.fakes import FakeLm
 
@@ -212,6 +213,26 @@ async def test_cancelling_while_codes_are_written_cancels_the_language_model(wor
     async with asyncio.timeout(5):
         await world.lm.cancelled.wait()
     assert not world.dit.jobs
+
+
+async def test_songs_that_are_given_up_count_as_cancelled_and_not_as_failed(world: World) -> None:
+    def counted() -> dict[str, float]:
+        samples = [sample for metric in SONGS.collect() for sample in metric.samples]
+        return {sample.labels["code"]: sample.value for sample in samples if sample.name.endswith("_total")}
+
+    before = counted()
+    world.dit.gate.close()
+    reader = asyncio.create_task(events_of(world.client, song_request(seeds=(1, 2))))
+    async with asyncio.timeout(10):
+        while len(world.dit.jobs) < 2:
+            await asyncio.sleep(0.01)
+
+    reader.cancel()
+
+    async with asyncio.timeout(10):
+        while (after := counted()).get("CANCELLED", 0) < before.get("CANCELLED", 0) + 2:
+            await asyncio.sleep(0.01)
+    assert after | {"CANCELLED": 0} == before | {"CANCELLED": 0}
 
 
 async def test_cancelling_while_it_renders_cancels_every_render(world: World) -> None:

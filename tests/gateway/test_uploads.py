@@ -125,6 +125,24 @@ async def test_uploads_that_arrive_together_share_the_room(tmp_path: Path, tone:
     assert {type(outcome) for outcome in outcomes} == {Upload, AceError}
 
 
+async def test_a_file_that_arrives_takes_its_room_once(tmp_path: Path, tone: Path) -> None:
+    uploads = Uploads(tmp_path / "kept", 10**6, max_total_bytes=200_000, lifetime_s=60.0)
+    data, written, may_end = tone.read_bytes(), asyncio.Event(), asyncio.Event()
+
+    async def held() -> AsyncIterator[bytes]:
+        yield data
+        written.set()
+        await may_end.wait()
+
+    arriving = asyncio.create_task(uploads.add(held(), None))
+    await written.wait()
+
+    assert await uploads.add(chunks(data), None)  # after a look at what lies there
+
+    may_end.set()
+    assert await arriving
+
+
 async def test_chunks_without_a_header_are_refused(world: World) -> None:
     error = await refused(world, [pb.UploadAudioRequest(chunk=music_pb2.FileChunk(data=b"RIFF"))])
 
