@@ -2,15 +2,17 @@
 
 import asyncio
 import statistics
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib as mpl
 import psutil
 
-from bench.memory import Series, open_file_count
+from bench.load.caller import Outcome
+from bench.memory import MIB, Series, open_file_count
+from gateway.settings import Settings
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -27,10 +29,18 @@ class Watched:
 
     memory: Series
     files: Series
+    kept_mib: list[float] = field(default_factory=list)
+    """What it keeps by design, at the moments at which its memory was sampled; empty for nothing."""
+
+    def rest(self) -> Series:
+        """Memory but for what is kept by design."""
+        kept = self.kept_mib or [0.0] * len(self.memory.samples)
+        samples = [(at, mib - less) for (at, mib), less in zip(self.memory.samples, kept, strict=True)]
+        return Series(self.memory.name, self.memory.pid, samples=samples)
 
     def broken(self) -> str:
         """What grows, in words; empty if nothing does."""
-        for series in (self.memory, self.files):
+        for series in (self.rest(), self.files):
             before, after = thirds(series)
             if after - before > max(LEAK_SHARE * before, LEAK_LEAST[series.unit]):
                 return f"{series.name} grew from {before:.0f} to {after:.0f} {series.unit}"
@@ -60,6 +70,19 @@ def processes(roots: Mapping[str, int]) -> list[Watched]:
     return found
 
 
+def keep_results(gateway: Watched, outcomes: Sequence[Outcome], began_s: float) -> None:
+    """Note which results the gateway kept for repeated requests. `began_s` is on the monotonic clock.
+
+    Its memory follows them: what it made in the last minutes, at most `kept_bytes`. Its other memory is
+    what may not grow.
+    """
+    settings = Settings()
+    ends = [(began_s + outcome.ask.at_s + outcome.done_s, outcome.byte_count) for outcome in outcomes]
+    for minute, _ in gateway.memory.samples:
+        recent = sum(size for end, size in ends if 0 <= 60 * minute - end < settings.kept_s)
+        gateway.kept_mib.append(min(recent, settings.kept_bytes) / MIB)
+
+
 @asynccontextmanager
 async def watching(watched: list[Watched], every_s: float) -> AsyncIterator[None]:
     """Sample while the block runs. A process that ends is sampled no more."""
@@ -81,16 +104,19 @@ async def watching(watched: list[Watched], every_s: float) -> AsyncIterator[None
 
 def table(watched: list[Watched]) -> str:
     lines = [
-        "| process | MiB at first | MiB after warm-up | median, second and last third | open files |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| process | MiB at first | MiB after warm-up | kept by design | the rest: median of 2nd and last"
+        " third | open files |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for item in watched:
         memory = [value for _, value in item.memory.after_warm_up()]
         files = [value for _, value in item.files.after_warm_up()]
-        before, after = thirds(item.memory)
+        before, after = thirds(item.rest())
+        kept = item.kept_mib[-len(memory) :]
+        told = f"{min(kept):.0f} to {max(kept):.0f}" if kept else "none"
         lines.append(
             f"| {item.memory.name} | {item.memory.samples[0][1]:.0f}"
-            f" | {min(memory):.0f} to {max(memory):.0f} | {before:.0f}, {after:.0f}"
+            f" | {min(memory):.0f} to {max(memory):.0f} | {told} | {before:.0f}, {after:.0f}"
             f" | {min(files):.0f} to {max(files):.0f} |"
         )
     return "\n".join(lines)
@@ -99,7 +125,12 @@ def table(watched: list[Watched]) -> str:
 def as_json(watched: list[Watched]) -> list[dict[str, object]]:
     """The samples: minutes since an arbitrary moment, MiB or files."""
     return [
-        {"process": item.memory.name, "memory_mib": item.memory.samples, "files": item.files.samples}
+        {
+            "process": item.memory.name,
+            "memory_mib": item.memory.samples,
+            "kept_mib": item.kept_mib,
+            "files": item.files.samples,
+        }
         for item in watched
     ]
 

@@ -14,7 +14,7 @@ from bench.load.__main__ import main, parsed
 from bench.load.caller import OK, Caller, Outcome, ask_all
 from bench.load.report import summarise
 from bench.load.schedule import DEFAULT_MIX, Ask, Kind, parse_mix, poisson
-from bench.load.watch import Watched, processes, watching
+from bench.load.watch import Watched, keep_results, processes, watching
 from bench.memory import Series, open_file_count
 from common.errors import AceError
 from common.errors import Kind as Failure
@@ -133,6 +133,24 @@ def test_a_soak_tells_a_leak_from_songs_that_come_and_go() -> None:
 
     assert Watched(noisy, files).broken() == ""
     assert "leaking grew from" in Watched(leaking, files).broken()
+
+
+def test_results_that_the_gateway_keeps_are_no_leak_and_what_grows_beside_them_is() -> None:
+    # A song of 10 MiB each minute of the second half, each kept for five minutes.
+    songs = [
+        Outcome(Ask(60.0 * minute, Kind.SONG, 10.0, seed=minute), done_s=0.5, byte_count=10 << 20)
+        for minute in range(30, 60)
+    ]
+    files = Series("gateway", 1, open_file_count, "files", [(minute, 17.0) for minute in range(60)])
+    for leak_mib, told in ((0.0, ""), (2.0, "gateway grew from")):
+        memory = [(float(minute), 100.0 + 50 * (minute >= 35) + leak_mib * minute) for minute in range(60)]
+        watched = Watched(Series("gateway", 1, samples=memory), files)
+
+        keep_results(watched, songs, began_s=0.0)
+
+        assert max(watched.kept_mib) == 50.0
+        assert watched.broken().startswith(told)
+        assert bool(watched.broken()) == bool(told)
 
 
 async def test_memory_and_files_of_a_process_are_followed_while_it_works() -> None:
