@@ -15,7 +15,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +31,6 @@ from bench.dit_checkpoint import BASE, TURBO
 from bench.dit_networks import RELEASED, Song, flops, peer_network, peer_step, song
 from dit_service import compile_cache
 from dit_service.engine import Diffusion, InferMethod, Phase, Piece, Progress, RenderJob, Task
-from dit_service.engine import Song as Rendered
 from dit_service.lane import Lane
 from dit_service.networks import load_dit, load_vae
 from dit_service.torch_engine import TorchEngine
@@ -72,7 +72,9 @@ REPEATS = 3
 class Told:
     """Of songs that were rendered together; milliseconds."""
 
+    conditioning: float
     diffusion: float
+    """Of all of them, once the last was conditioned."""
     whole: float
     """From the first to the last of it all."""
     first_sound: float
@@ -86,22 +88,34 @@ def job(seconds: float, model: str = TURBO) -> RenderJob:
     return replace(JOB, model=model, duration_s=seconds, diffusion=diffusion)
 
 
-async def _rendered(engine: TorchEngine, lane: Lane, each: RenderJob) -> tuple[list[float], Rendered]:
-    """When its last step was told, and its first sound; then the song."""
-    moments: dict[str, float] = {}
-    async with lane.run(engine.render(each), engine.share(each)) as events:
-        async for event in events:
-            now = time.perf_counter()
-            if isinstance(event, Progress) and event.phase is Phase.DIFFUSION:
-                moments["step"] = now
+class Moments:
+    """When a song was conditioned, when its last step was done, and when its first sound was there."""
+
+    def __init__(self, steps: Iterator[object]) -> None:
+        self._steps = steps
+        self.ended: dict[Phase, float] = {}
+        self.heard = 0.0
+
+    def __call__(self) -> Generator[object, None, None]:
+        """The steps, noted on the thread that does them."""
+        for event in self._steps:
+            if isinstance(event, Progress):
+                self.ended[event.phase] = time.perf_counter()
             elif isinstance(event, Piece):
-                moments.setdefault("sound", now)
-    assert isinstance(event, Rendered)
-    return [moments["step"], moments["sound"]], event
+                self.heard = self.heard or time.perf_counter()
+            yield event
+
+
+async def _rendered(engine: TorchEngine, lane: Lane, each: RenderJob) -> Moments:
+    moments = Moments(engine.render(each))
+    async with lane.run(moments(), engine.share(each)) as events:
+        async for _ in events:
+            pass
+    return moments
 
 
 def rendered(engine: TorchEngine, jobs: list[RenderJob]) -> Told:
-    async def together() -> list[tuple[list[float], Rendered]]:
+    async def together() -> list[Moments]:
         lane = Lane(max_queued=16, max_together=16)
         with closing(lane):
             return await asyncio.gather(*(_rendered(engine, lane, each) for each in jobs))
@@ -110,12 +124,14 @@ def rendered(engine: TorchEngine, jobs: list[RenderJob]) -> Told:
     start = time.perf_counter()
     found = asyncio.run(together())
     whole = time.perf_counter() - start
-    (stepped, heard), _ = found[0]
+    first = found[0]
+    conditioned = max(each.ended[Phase.CONDITIONING] for each in found)
     return Told(
-        # Of the one that was conditioned last: the others waited for that in this phase.
-        diffusion=1e3 * min(each.seconds[Phase.DIFFUSION] for _, each in found),
+        conditioning=1e3 * (conditioned - start),
+        # Of all together: the first to be done is decoded before the next is told to be.
+        diffusion=1e3 * (min(each.ended[Phase.DIFFUSION] for each in found) - conditioned),
         whole=1e3 * whole,
-        first_sound=1e3 * (heard - stepped),
+        first_sound=1e3 * (first.heard - first.ended[Phase.DIFFUSION]),
         gib=torch.cuda.max_memory_allocated() / 2**30,
     )
 
@@ -199,6 +215,14 @@ def whole(engine: TorchEngine, seconds: float, count: int = 1) -> float:
     return median(engine, [job(seconds)] * count).whole
 
 
+def conditioning(engine: TorchEngine) -> float:
+    return median(engine, [job(240.0)]).conditioning
+
+
+def together(engine: TorchEngine) -> float:
+    return median(engine, [job(30.0)] * 8).diffusion
+
+
 def first_sound(engine: TorchEngine) -> float:
     return median(engine, [job(240.0)]).first_sound
 
@@ -217,8 +241,9 @@ def diffusion_works() -> list[Work]:
     guided = flops(RELEASED, 240.0) + flops(RELEASED, 240.0, asked=False)
     return [
         *works,
+        Work("DiT, eight 30 s songs together, rendered by the service", together),
         Work(
-            "DiT, eight 30 s songs together, 8 steps",
+            "DiT, eight 30 s songs together, passes alone",
             partial(passes, seconds=30.0, count=8),
             partial(Peers.steps_ms, songs=songs_of(30.0, 8), steps=8),
             8 * 8 * flops(RELEASED, 30.0),
@@ -245,6 +270,7 @@ def works() -> list[Work]:
     return [
         *diffusion_works(),
         *codec,
+        Work("conditioning", conditioning),
         Work("first sound after the last step, 240 s song", first_sound),
         Work("audio stages, 30 s song", partial(whole, seconds=30.0)),
         Work("audio stages, 240 s song", partial(whole, seconds=240.0)),
@@ -254,16 +280,16 @@ def works() -> list[Work]:
     ]
 
 
-def table(engine: TorchEngine, peers: Callable[[], Peers], flops_per_s: float) -> None:
-    rows = works()
-    ours = []
+def table(engine: TorchEngine, flops_per_s: float) -> None:
+    rows, before = works(), torch.cuda.memory_allocated()
+    other = Peers()
+    peers_bytes = torch.cuda.memory_allocated() - before
+    print("| work | diffusers, ms | ours, ms | times as fast | floor, ms | ours / floor | ours, GiB |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for work in rows:
-        ours.append(work.ours(engine))
-        print(f"{work.name}: {ours[-1]:.1f} ms", file=sys.stderr, flush=True)
-    other = peers()
-    print("| work | diffusers, ms | ours, ms | times as fast | floor, ms | ours / floor |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
-    for work, ms in zip(rows, ours, strict=True):
+        torch.cuda.reset_peak_memory_stats()
+        ms = work.ours(engine)
+        most = (torch.cuda.max_memory_allocated() - peers_bytes) / 2**30
         peer = None if work.peer is None else work.peer(other)
         floor = 1e3 * work.flops / flops_per_s
         cells = [
@@ -271,6 +297,7 @@ def table(engine: TorchEngine, peers: Callable[[], Peers], flops_per_s: float) -
             *(["", f"{ms:.1f}", ""] if peer is None else [f"{peer:.0f}", f"{ms:.1f}", f"{peer / ms:.1f}"]),
         ]
         cells += [f"{floor:.1f}", f"{ms / floor:.2f}"] if floor else ["", ""]
+        cells.append(f"{most:.1f}")
         print("| " + " | ".join(cells) + " |", flush=True)
 
 
@@ -334,20 +361,33 @@ def main(models: Path, with_lm: bool) -> None:
     torch.cuda.empty_cache()
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__};", end=" ")
     print(f"{flops_per_s / 1e12:.3g} TFLOP/s, {bytes_per_s / 1e12:.3g} TB/s measured.")
+    attempted(lambda: with_all_memory(models, flops_per_s))
+    torch.cuda.empty_cache()
+    print(flush=True)
+    subprocess.run([sys.executable, "-m", "bench.gpu", "--models", str(models), "--capped"], check=False)
+    attempted(lambda: print(f"\nWarm start to READY: {ready.seconds(models):.1f} s.", flush=True))
+    if with_lm:
+        print("\nThe language model:\n", flush=True)
+        subprocess.run([sys.executable, "-m", "bench.lm", "--device", "cuda"], check=False)
+    print(f"\nAll of this took {time.perf_counter() - began:.0f} s.", flush=True)
+
+
+def with_all_memory(models: Path, flops_per_s: float) -> None:
     start = time.perf_counter()
     engine = TorchEngine.load(models, (TURBO, BASE), "cuda", compiled=True)
     print(f"Loaded and compiled in {time.perf_counter() - start:.1f} s.\n", flush=True)
-    table(engine, Peers, flops_per_s)
-    print("\nError against float32:")
-    errors(engine, models)
-    del engine
-    torch.cuda.empty_cache()
-    subprocess.run([sys.executable, "-m", "bench.gpu", "--models", str(models), "--capped"], check=False)
-    print(f"\nWarm start to READY: {ready.seconds(models):.1f} s.", flush=True)
-    if with_lm:
-        print("\nThe language model:\n", flush=True)
-        subprocess.run([sys.executable, "-m", "bench.lm", "--device", "cuda"], check=True)
-    print(f"\nAll of this took {time.perf_counter() - began:.0f} s.")
+    attempted(lambda: table(engine, flops_per_s))
+    print("\nError against float32:", flush=True)
+    attempted(lambda: errors(engine, models))
+
+
+def attempted(part: Callable[[], None]) -> None:
+    """What fails is told, and the other parts are measured all the same."""
+    try:
+        part()
+    except Exception:  # noqa: BLE001
+        traceback.print_exc()
+        print(f"Failed: {traceback.format_exc().splitlines()[-1]}", flush=True)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ class Conditions:
 
 def timbre(networks: DitNetworks, reference: Tensor) -> Tensor:
     """The timbre of `reference` latents `[1, frames, channels]`, as one token `[1, 1, hidden]`."""
-    owner = torch.zeros(1, dtype=torch.long, device=reference.device)
-    token, _ = networks.conditioner.timbre_encoder(reference.to(networks.dtype), owner)
-    return token  # type: ignore[no-any-return]
+    encoder = networks.conditioner.timbre_encoder
+    frames = encoder.embed_tokens(reference.to(networks.dtype))[0]
+    return encoder(frames)[None, :1]  # type: ignore[no-any-return]
 
 
 def sequence(networks: DitNetworks, text: Tensor, lyrics: Tensor, timbre: Tensor) -> Tensor:
@@ -35,8 +35,8 @@ def sequence(networks: DitNetworks, text: Tensor, lyrics: Tensor, timbre: Tensor
     `[1, references, hidden]`.
     """
     conditioner = networks.conditioner
-    heard = torch.ones(lyrics.shape[:2], dtype=torch.bool, device=lyrics.device)
-    sung = conditioner.lyric_encoder(inputs_embeds=lyrics.to(networks.dtype), attention_mask=heard)
+    encoder = conditioner.lyric_encoder
+    sung = encoder(encoder.embed_tokens(lyrics[0].to(networks.dtype)))[None]
     return torch.cat([sung, timbre, conditioner.text_projector(text.to(networks.dtype))], dim=1)
 
 

@@ -22,6 +22,8 @@ from common.revision import Revision, of_checkpoint
 from dit_service import checkpoint, layout
 from dit_service.checkpoint import CheckpointError, Config
 from dit_service.network import sizes, weights
+from dit_service.network.encoder import Encoder, taken_over
+from dit_service.network.sizes import LayerSizes
 from dit_service.network.transformer import DiffusionTransformer
 
 SHARED_KEYS = (
@@ -133,6 +135,8 @@ def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetw
     if config.has_own_encoder_width:
         timbre = conditioner.timbre_encoder
         timbre.embed_tokens = SpecialTokenFirst(timbre.embed_tokens, timbre.special_token)
+    conditioner.lyric_encoder = _encoder(config, conditioner.lyric_encoder)
+    conditioner.timbre_encoder = _encoder(config, conditioner.timbre_encoder)
     _ready(transformer, device, dtype)
     _ready(conditioner, device, dtype)
     with torch.inference_mode():
@@ -148,6 +152,21 @@ def _load_dit(folder: Path, device: torch.device, dtype: torch.dtype) -> DitNetw
         timbre_frames=config["timbre_fix_frame"],
         code_count=_code_count(config),
     )
+
+
+def _encoder(config: Config, theirs: Any) -> Encoder:
+    """Ours in the place of diffusers'."""
+    layer_sizes = LayerSizes(
+        hidden=config.encoder("hidden_size"),
+        feed_forward=config.encoder("intermediate_size"),
+        heads=config.encoder("num_attention_heads"),
+        key_heads=config.encoder("num_key_value_heads"),
+        head_width=config["head_dim"],
+        rope_theta=config["rope_theta"],
+        epsilon=config["rms_norm_eps"],
+        attention_bias=config["attention_bias"],
+    )
+    return taken_over(theirs, layer_sizes, [layer.self_attn.sliding_window for layer in theirs.layers])
 
 
 def encoders(config: Config) -> tuple[Any, Any, Any]:

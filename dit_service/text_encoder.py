@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -12,6 +11,9 @@ from transformers.utils.logging import disable_progress_bar
 
 from common.revision import Revision, of_checkpoint
 from dit_service.checkpoint import CheckpointError
+from dit_service.network.encoder import Encoder, taken_over
+from dit_service.network.sizes import LayerSizes
+from dit_service.sent import sent
 
 MAX_TEXT_TOKENS = 256
 MAX_LYRIC_TOKENS = 2048
@@ -23,7 +25,7 @@ class TextEncoder:
 
     revision: Revision
     tokenizer: Tokenizer
-    network: Any
+    network: Encoder
 
     @classmethod
     def load(
@@ -47,7 +49,7 @@ class TextEncoder:
         texts = Tokenizer.from_file(str(vocabulary))
         texts.no_truncation()
         texts.no_padding()
-        return cls(of_checkpoint(folder), texts, network.to(device).eval().requires_grad_(False))
+        return cls(of_checkpoint(folder), texts, _encoder(folder, network).to(device))
 
     def excess(self, text: str, max_tokens: int) -> int:
         """How many tokens of `text` are too many."""
@@ -60,14 +62,31 @@ class TextEncoder:
 
     def hidden_states(self, text: str) -> Tensor:
         """`[1, tokens, width]`: the last layer's, each token having seen those before it."""
-        ids = self._tensor(self.token_ids(text, MAX_TEXT_TOKENS))
-        states: Tensor = self.network(input_ids=ids, use_cache=False).last_hidden_state
-        return states
+        return self.network(self._rows(text, MAX_TEXT_TOKENS))[None]  # type: ignore[no-any-return]
 
     def embeddings(self, text: str) -> Tensor:
         """`[1, tokens, width]`: rows of the embedding table, no layer applied."""
-        rows: Tensor = self.network.embed_tokens(self._tensor(self.token_ids(text, MAX_LYRIC_TOKENS)))
+        return self._rows(text, MAX_LYRIC_TOKENS)[None]
+
+    def _rows(self, text: str, most: int) -> Tensor:
+        ids = torch.tensor(self.token_ids(text, most))
+        rows: Tensor = self.network.embed_tokens(sent(ids, self.network.device))
         return rows
 
-    def _tensor(self, ids: list[int]) -> Tensor:
-        return torch.tensor([ids], device=self.network.device)
+
+def _encoder(folder: Path, theirs: Qwen3Model) -> Encoder:
+    """Ours in the place of transformers'. Raises `CheckpointError` for layers that hear a window only."""
+    config = theirs.config
+    if theirs.has_sliding_layers:
+        raise CheckpointError(f"{folder.name}: layer_types may only name full_attention")
+    sizes = LayerSizes(
+        hidden=config.hidden_size,
+        feed_forward=config.intermediate_size,
+        heads=config.num_attention_heads,
+        key_heads=config.num_key_value_heads,
+        head_width=config.head_dim,
+        rope_theta=config.rope_parameters["rope_theta"],
+        epsilon=config.rms_norm_eps,
+        attention_bias=config.attention_bias,
+    )
+    return taken_over(theirs, sizes, None)

@@ -31,9 +31,11 @@ from dit_service.engine import (
     Waveform,
 )
 from dit_service.model_memory import needed_bytes, refuse_unless_they_fit
+from dit_service.network.recorder import Recorder
 from dit_service.network.transformer import DiffusionTransformer
 from dit_service.networks import DitNetworks, load_dit, load_vae
 from dit_service.passes import Pass
+from dit_service.sent import sent
 from dit_service.steering import Steering, working_frames
 from dit_service.text_encoder import MAX_LYRIC_TOKENS, MAX_TEXT_TOKENS, TextEncoder
 from dit_service.vae import Vae
@@ -102,11 +104,13 @@ class TorchEngine:
         models = {name: prepared(load_dit(folder / name, device, dtype)) for name in names}
         if compiled and device.type == "cuda":
             # Its kernels are in a language that only torch for GPUs comes with.
-            from dit_service.hurry import hurried, hurry  # noqa: PLC0415
+            from dit_service.hurry import hurried, hurry, hurry_texts  # noqa: PLC0415
 
+            recorder = Recorder(device)
             vae = hurried(vae)
+            hurry_texts(text_encoder, recorder)
             for model in models.values():
-                hurry(model.networks)
+                hurry(model.networks, recorder)
         return cls(models, text_encoder, vae, device, song_memory or _free_for_songs(vae, device, dtype))
 
     @property
@@ -233,10 +237,7 @@ class TorchEngine:
         frames, channels = working_frames(job), self.latent_channels
 
         def draw() -> Tensor:
-            drawn = flow.noise(frames, channels, generator)
-            if self._device.type == "cuda":
-                drawn = drawn.pin_memory()  # copied while the host goes on
-            return drawn.to(self._device, non_blocking=True)
+            return sent(flow.noise(frames, channels, generator), self._device)
 
         latents, done = draw(), 0
         if (retake := job.diffusion.retake) is not None:

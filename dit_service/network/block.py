@@ -10,7 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dit_service.network.attention import Spans, attend
-from dit_service.network.sizes import Sizes
+from dit_service.network.sizes import LayerSizes, Sizes
+
+Rotation = tuple[Tensor, Tensor]
+"""Cosines and sines of the tokens' places, each `[tokens, 1, width / 2]` float32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -44,8 +47,7 @@ class Around:
     """What those rows hear."""
     asked_tokens: int
     """Tokens of those rows."""
-    rotation: tuple[Tensor, Tensor]
-    """Cosines and sines of the tokens' places, `[tokens, 1, width / 2]` float32."""
+    rotation: Rotation
     owners: Tensor | None
     """The moment of each token, `[tokens]`; `None` where all have the first."""
 
@@ -76,7 +78,7 @@ class Norm(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    def __init__(self, sizes: Sizes, window: int | None) -> None:
+    def __init__(self, sizes: LayerSizes, window: int | None) -> None:
         super().__init__()
         self.window, self.head_width = window, sizes.head_width
         self.parts = [sizes.query_width, sizes.key_width, sizes.key_width]
@@ -85,14 +87,16 @@ class SelfAttention(nn.Module):
         self.q_norm = Norm(sizes.head_width, sizes.epsilon)
         self.k_norm = Norm(sizes.head_width, sizes.epsilon)
 
-    def forward(self, x: Tensor, around: Around) -> Tensor:
+    def forward(self, x: Tensor, rows: Spans, rotation: Rotation) -> Tensor:
         queries, keys, values = (
             part.view(len(x), -1, self.head_width) for part in torch.split(self.qkv(x), self.parts, -1)
         )
-        queries = rotated(self.q_norm(queries), around.rotation)
-        keys = rotated(self.k_norm(keys), around.rotation)
-        mixed = attend(queries, keys, values, around.rows, around.rows, self.window)
+        queries, keys = rotated(self.q_norm(queries), rotation), rotated(self.k_norm(keys), rotation)
+        mixed = self.heard(queries, keys, values, rows)
         return self.o_proj(mixed.flatten(1))  # type: ignore[no-any-return]
+
+    def heard(self, queries: Tensor, keys: Tensor, values: Tensor, rows: Spans) -> Tensor:
+        return attend(queries, keys, values, rows, rows, self.window)
 
 
 class CrossAttention(nn.Module):
@@ -128,7 +132,7 @@ class CrossAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: LayerSizes) -> None:
         super().__init__()
         self.gate_up = nn.Linear(sizes.hidden, 2 * sizes.feed_forward, bias=False)
         self.down_proj = nn.Linear(sizes.feed_forward, sizes.hidden, bias=False)
@@ -167,7 +171,9 @@ class Block(nn.Module):
         told = spread(moments + self.scale_shift_table, around.owners)
         shift, scale, gate, late_shift, late_scale, _ = told.unbind(1)
         x = owed.paid(x, moments, around.owners)
-        x = x + gate * self.self_attn(self.self_attn_norm(x) * (1 + scale) + shift, around)
+        x = x + gate * self.self_attn(
+            self.self_attn_norm(x) * (1 + scale) + shift, around.rows, around.rotation
+        )
         asked, others = x[: around.asked_tokens], x[around.asked_tokens :]
         asked = asked + self.cross_attn(self.cross_attn_norm(asked), *heard, around)
         x = torch.cat([asked, others + unasked]) if len(others) else asked
@@ -182,7 +188,15 @@ def spread(per_moment: Tensor, owners: Tensor | None) -> Tensor:
     return per_moment[:1] if owners is None else per_moment.index_select(0, owners)
 
 
-def rotated(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+def rotation(lengths: tuple[int, ...], sizes: LayerSizes, device: torch.device) -> Rotation:
+    """Cosines and sines of places counted from each row's start."""
+    places = torch.cat([torch.arange(length, device=device, dtype=torch.float32) for length in lengths])
+    steps = torch.arange(0, sizes.head_width, 2, device=device, dtype=torch.float32) / sizes.head_width
+    angles = torch.outer(places, 1.0 / sizes.rope_theta**steps)[:, None]
+    return angles.cos(), angles.sin()
+
+
+def rotated(x: Tensor, rotation: Rotation) -> Tensor:
     """`[tokens, heads, width]`, turned by the tokens' places; first and second half are the pairs."""
     cosines, sines = rotation
     first, second = x.float().chunk(2, -1)

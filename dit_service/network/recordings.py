@@ -15,6 +15,8 @@ from torch import Tensor
 
 from dit_service.network.attention import Spans, spans
 from dit_service.network.block import Around, Heard
+from dit_service.network.compiling import for_all_sizes
+from dit_service.network.recorder import Recorder
 from dit_service.network.transformer import DiffusionTransformer, Packed, Row, around, told_apart
 
 MAX_TOKENS = 4096
@@ -162,23 +164,22 @@ class Desk:
 class Recordings:
     """Computes passes of `network`, whose layers it compiles: small ones as recorded graphs."""
 
-    def __init__(self, network: DiffusionTransformer, backend: str = "inductor") -> None:
-        """`backend` is what torch compiles with."""
+    def __init__(
+        self, network: DiffusionTransformer, recorder: Recorder | None, backend: str = "inductor"
+    ) -> None:
+        """`backend` is what torch compiles with. There is no `recorder` for want of a GPU."""
         self._network = network
         self._desk = Desk(network)
         self._graphs: OrderedDict[Size, torch.cuda.CUDAGraph | None] = OrderedDict()
         """`None` for a size that was met once: what is met no more is not worth a recording."""
-        self._on_gpu = network.device.type == "cuda"
-        if self._on_gpu:
-            self._pool = torch.cuda.graph_pool_handle()
-            self._stream = torch.cuda.Stream(network.device)
+        self._recorder = recorder
         network.compile_parts(backend)
 
     def warm(self, token_counts: Sequence[int], guided: bool) -> None:
         """Compile, record passes of a song of so many tokens, and try one that is too long for it."""
         network, sizes = self._network, self._network.sizes
-        shape = len(sizes.sliding), STEP, sizes.key_heads, sizes.head_width
-        heard = Heard(*torch.zeros(2, *shape, device=network.device, dtype=network.dtype))
+        condition = torch.zeros(STEP, sizes.condition_width, device=network.device, dtype=network.dtype)
+        heard = network.heard(condition)
         (moment,) = network.moments([1.0])
         for count in (*token_counts, 2 * MAX_TOKENS):
             frames = torch.zeros(
@@ -193,7 +194,9 @@ class Recordings:
         size = self._size(rows)
         if size is None:
             counts = [self._network.token_count(row) for row in rows]
-            return list(torch.split(self._network.flow(self._network.pack(rows, uniform=True)), counts))
+            packed = self._network.pack(rows, uniform=True)
+            with for_all_sizes():
+                return list(torch.split(self._network.flow(packed), counts))
         places = self._desk.lay(rows, size)
         self._compute(size)
         # A copy: the next pass, which may begin before these are read, writes to the same place.
@@ -217,8 +220,10 @@ class Recordings:
         """What lies on the desk, as a pass of `size`."""
         if (graph := self._graphs.get(size)) is not None:
             graph.replay()
-        elif size in self._graphs and self._on_gpu:
-            self._record(size).replay()
+        elif size in self._graphs and self._recorder is not None:
+            graph, _ = self._recorder.record(lambda: self._flow(size))
+            self._graphs[size] = graph
+            graph.replay()
         else:
             # Also what loads the kernels of this size: that cannot be recorded.
             self._graphs[size] = None
@@ -227,15 +232,9 @@ class Recordings:
         while len(self._graphs) > KEPT:
             self._graphs.popitem(last=False)
 
-    def _record(self, size: Size) -> torch.cuda.CUDAGraph:
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
-            self._flow(size)
-        self._graphs[size] = graph
-        return graph
-
     def _flow(self, size: Size) -> None:
-        self._desk.flows[: size.asked + size.others].copy_(self._network.flow(self._desk.at(size)))
+        with for_all_sizes():
+            self._desk.flows[: size.asked + size.others].copy_(self._network.flow(self._desk.at(size)))
 
 
 def _up(count: int, step: int) -> int:

@@ -10,24 +10,15 @@ from dit_service.checkpoint import CheckpointError, Config
 SLIDING, FULL = "sliding_attention", "full_attention"
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerSizes:
+    """Of a layer of any of the transformers."""
+
     hidden: int
     feed_forward: int
     heads: int
     key_heads: int
     head_width: int
-    frame_width: int
-    """Numbers per latent frame that go in: source, mask and noisy latents."""
-    channels: int
-    """Numbers per latent frame that come out."""
-    patch: int
-    """Latent frames in a token."""
-    condition_width: int
-    sliding: tuple[bool, ...]
-    """Whether a layer hears a window only; one for each layer."""
-    window: int
-    """How many tokens to either side a sliding layer hears."""
     rope_theta: float
     epsilon: float
     attention_bias: bool
@@ -39,6 +30,21 @@ class Sizes:
     @property
     def key_width(self) -> int:
         return self.key_heads * self.head_width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes(LayerSizes):
+    frame_width: int
+    """Numbers per latent frame that go in: source, mask and noisy latents."""
+    channels: int
+    """Numbers per latent frame that come out."""
+    patch: int
+    """Latent frames in a token."""
+    condition_width: int
+    sliding: tuple[bool, ...]
+    """Whether a layer hears a window only; one for each layer."""
+    window: int
+    """How many tokens to either side a sliding layer hears."""
 
 
 def sizes(config: Config) -> Sizes:

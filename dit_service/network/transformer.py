@@ -12,18 +12,15 @@ from functools import lru_cache
 from typing import cast
 
 import torch
-import torch._dynamo
-import torch.fx.experimental._config
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dit_service.network.attention import spans
-from dit_service.network.block import Around, Block, Heard, Norm, Owed, spread
+from dit_service.network.block import Around, Block, Heard, Norm, Owed, rotation, spread
 from dit_service.network.clock import Moment, TimeEmbedding
+from dit_service.network.compiling import compiled
 from dit_service.network.sizes import Sizes
 
-VARIANTS = 64
-"""That a layer may be compiled in: with a window or without, guided or not, for each size of model."""
 KEPT = 8
 """Layouts of batches whose places are kept on the device: about one for each model that works. Each
 takes 512 bytes a token, which 16 guided songs of ten minutes make 120 MB."""
@@ -186,11 +183,7 @@ class DiffusionTransformer(nn.Module):
 
     def compile_parts(self, backend: str) -> None:
         """Compile what a pass is made of, each once for all sizes, at the first pass."""
-        # Sizes that happen to be equal in that pass are not so in the next.
-        torch.fx.experimental._config.use_duck_shape = False
-        torch._dynamo.config.recompile_limit = VARIANTS
-        for block in self.blocks:
-            block.compile(dynamic=True, backend=backend)
+        compiled(self.blocks, backend)
         self.finished = torch.compile(self.finish, dynamic=True, backend=backend)
 
     def patches(self, frames: Tensor) -> Tensor:
@@ -233,16 +226,6 @@ def around(
         asked_rows=spans(asked, device),
         heard=spans(heard, device),
         asked_tokens=sum(asked),
-        rotation=_rotation(lengths, sizes.head_width, sizes.rope_theta, device),
+        rotation=rotation(lengths, sizes, device),
         owners=owners,
     )
-
-
-def _rotation(
-    lengths: tuple[int, ...], width: int, theta: float, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of places counted from each row's start."""
-    places = torch.cat([torch.arange(length, device=device, dtype=torch.float32) for length in lengths])
-    steps = torch.arange(0, width, 2, device=device, dtype=torch.float32) / width
-    angles = torch.outer(places, 1.0 / theta**steps)[:, None]
-    return angles.cos(), angles.sin()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dit_service.checkpoint import CheckpointError
-from dit_service.network.sizes import Sizes
+from dit_service.network.sizes import LayerSizes, Sizes
 
 Tensors = dict[str, Tensor]
 
@@ -20,17 +20,23 @@ def join(tensors: Tensors, sizes: Sizes) -> None:
     Raises `CheckpointError` for one that is missing or does not fit `sizes`.
     """
     query, key = (sizes.query_width, sizes.hidden), (sizes.key_width, sizes.hidden)
-    wide = (sizes.feed_forward, sizes.hidden)
     for layer in range(len(sizes.sliding)):
         at = f"decoder.layers.{layer}"
-        self_attention = {"q_proj": query, "k_proj": key, "v_proj": key}
-        _join(tensors, f"{at}.self_attn", "qkv", self_attention, sizes.attention_bias)
+        join_layer(tensors, at, sizes)
         _join(tensors, f"{at}.cross_attn", "query", {"q_proj": query}, sizes.attention_bias)
         _join(
             tensors, f"{at}.cross_attn", "key_value", {"k_proj": key, "v_proj": key}, sizes.attention_bias
         )
-        _join(tensors, f"{at}.mlp", "gate_up", {"gate_proj": wide, "up_proj": wide}, False)
     _unroll(tensors, sizes)
+
+
+def join_layer(tensors: Tensors, at: str, sizes: LayerSizes) -> None:
+    """Those of self-attention and feed-forward, which all transformers' layers have, named `at...`."""
+    query, key = (sizes.query_width, sizes.hidden), (sizes.key_width, sizes.hidden)
+    wide = (sizes.feed_forward, sizes.hidden)
+    self_attention = {"q_proj": query, "k_proj": key, "v_proj": key}
+    _join(tensors, f"{at}.self_attn", "qkv", self_attention, sizes.attention_bias)
+    _join(tensors, f"{at}.mlp", "gate_up", {"gate_proj": wide, "up_proj": wide}, False)
 
 
 def _join(tensors: Tensors, at: str, ours: str, parts: dict[str, tuple[int, int]], has_bias: bool) -> None:

@@ -12,8 +12,13 @@ from torch import Tensor, nn
 from common.revision import Revision
 from dit_service import torch_engine
 from dit_service.network.attention import attend, spans
+from dit_service.network.encoder import Encoder
+from dit_service.network.encoder_recordings import EncoderRecordings
+from dit_service.network.recorder import Recorder
+from dit_service.network.recordings import Recordings
 from dit_service.network.transformer import DiffusionTransformer, Row
 from dit_service.networks import load_dit
+from dit_service.text_encoder import TextEncoder
 from dit_service.vae import Vae
 from tests.dit.golden import CHECKPOINTS, MODELS
 
@@ -47,9 +52,7 @@ def plain() -> DiffusionTransformer:
 
 @pytest.fixture
 def recorded(plain: DiffusionTransformer) -> Iterator[DiffusionTransformer]:
-    from dit_service.network.recordings import Recordings  # noqa: PLC0415
-
-    plain.hurried = Recordings(plain)
+    plain.hurried = Recordings(plain, Recorder(GPU))
     yield plain
     plain.hurried = None
 
@@ -95,6 +98,38 @@ def test_recorded_passes_are_as_near_to_float32_as_plain_ones(
         for velocity, usual, right in zip(found, rough, truth, strict=True):
             assert far(velocity, right) <= WORSE * far(usual, right)
     torch.testing.assert_close(passes[3], passes[2], atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["lyrics", "texts"])
+@pytest.mark.parametrize("length", [5, 128, 300, 700])
+def test_recorded_encoders_are_as_near_to_float32_as_plain_ones(
+    encoders: dict[str, tuple[Encoder, Encoder, Encoder]], name: str, length: int
+) -> None:
+    exact, plain, recorded = encoders[name]
+    x = drawn(length, length, exact.sizes.hidden)
+    truth = exact(x)
+
+    for _ in range(2):
+        assert far(recorded(x.to(BF16)), truth) <= WORSE * far(plain(x.to(BF16)), truth)
+
+
+@pytest.fixture(scope="module")
+def encoders() -> dict[str, tuple[Encoder, Encoder, Encoder]]:
+    """Of lyrics and of texts: in float32, in bfloat16, and that recorded."""
+
+    def lyrics(kind: torch.dtype) -> Encoder:
+        encoder: Encoder = load_dit(CHECKPOINTS / MODELS["base"], GPU, kind).conditioner.lyric_encoder
+        return encoder
+
+    def texts(kind: torch.dtype) -> Encoder:
+        return TextEncoder.load(CHECKPOINTS / "Qwen3-Embedding-0.6B", GPU, kind).network
+
+    recorder, found = Recorder(GPU), {}
+    for name, load in (("lyrics", lyrics), ("texts", texts)):
+        exact, plain, recorded = load(torch.float32), load(BF16), load(BF16)
+        recorded.hurried = EncoderRecordings(recorded, (128, 512), recorder)
+        found[name] = exact, plain, recorded
+    return found
 
 
 def test_memory_that_torch_only_keeps_is_free_for_songs() -> None:

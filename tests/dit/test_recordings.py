@@ -31,7 +31,7 @@ def network() -> Iterator[DiffusionTransformer]:
 
 @pytest.fixture(scope="module")
 def fast(network: DiffusionTransformer) -> Recordings:
-    return Recordings(load_dit(CHECKPOINTS / MODELS["base"], CPU, torch.float32).transformer, TRACED)
+    return Recordings(load_dit(CHECKPOINTS / MODELS["base"], CPU, torch.float32).transformer, None, TRACED)
 
 
 def drawn(seed: int, *shape: int) -> Tensor:
