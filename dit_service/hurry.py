@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import torch
 
+from dit_service.checkpoint import CheckpointError
 from dit_service.codec.oobleck import Oobleck, can_take
+from dit_service.network.attention import why_no_kernels
 from dit_service.network.encoder_recordings import EncoderRecordings
 from dit_service.network.recorder import Recorder
 from dit_service.network.recordings import STEP, Recordings
@@ -22,6 +24,15 @@ LYRIC_LENGTHS = range(STEP, MAX_LYRIC_TOKENS + 1, STEP)
 TEXT_LENGTHS = range(64, MAX_TEXT_TOKENS + 1, 64)
 TILE_FRAMES = 1024
 FIRST_TILE_FRAMES = 128
+
+
+def refuse_without_kernels() -> None:
+    """Raises `CheckpointError` where nothing can be compiled."""
+    if (reason := why_no_kernels()) is not None:
+        raise CheckpointError(
+            f"networks cannot be compiled here ({reason}): kernels need Triton and a C compiler;"
+            " with compile=false the service does without, and is several times slower"
+        )
 
 
 @torch.inference_mode()

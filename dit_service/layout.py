@@ -68,7 +68,7 @@ def read(folder: Path) -> Checkpoint:
     """Raises `CheckpointError` if a file is missing or damaged."""
     if not is_pipeline(folder):
         silence = read_silence(folder)
-        return Checkpoint(Config(folder), read_tensors(folder), silence)
+        return Checkpoint(config(folder), read_tensors(folder), silence)
     tensors = {
         published_name(f"{prefix}{name}"): tensor
         for component, prefix in COMPONENTS.items()
@@ -76,7 +76,11 @@ def read(folder: Path) -> Checkpoint:
     }
     if "encoder.silence_latent" not in tensors:
         raise CheckpointError(f"{folder / 'condition_encoder'} has no silence_latent")
-    return Checkpoint(_pipeline_config(folder), tensors, tensors.pop("encoder.silence_latent"))
+    return Checkpoint(config(folder), tensors, tensors.pop("encoder.silence_latent"))
+
+
+def config(folder: Path) -> Config:
+    return _pipeline_config(folder) if is_pipeline(folder) else Config(folder)
 
 
 def weight_files(folder: Path) -> list[Path]:

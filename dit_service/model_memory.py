@@ -2,19 +2,32 @@
 
 from pathlib import Path
 
+import torch
+
 from dit_service import layout
 from dit_service.checkpoint import CheckpointError
+from dit_service.network.recordings import desk_bytes
+from dit_service.network.sizes import sizes
 
 
-def needed_bytes(models: Path, names: tuple[str, ...], element_bytes: int) -> dict[str, int]:
-    """By part, what they share included. Files that are missing are complained of when they are read."""
+def needed_bytes(
+    models: Path, names: tuple[str, ...], dtype: torch.dtype, recorded: bool
+) -> dict[str, int]:
+    """By part, what they share and what their recorded passes read from included.
+
+    Files that are missing are complained of when they are read.
+    """
     shared = layout.shared(models, names[0])
     files = {name: layout.weight_files(models / name) for name in names}
     files |= {
         "text encoder": sorted(shared.text_encoder.glob("*.safetensors")),
         "audio codec": sorted(shared.vae.glob("*.safetensors")),
     }
-    return {name: element_bytes * layout.parameter_count(paths) for name, paths in files.items()}
+    needed = {name: dtype.itemsize * layout.parameter_count(paths) for name, paths in files.items()}
+    if recorded:
+        for name in filter(files.get, names):
+            needed[f"recordings of {name}"] = desk_bytes(sizes(layout.config(models / name)), dtype)
+    return needed
 
 
 def refuse_unless_they_fit(needed: dict[str, int], available: int) -> None:

@@ -38,8 +38,8 @@ class Settings(Exposure):
 
     compile: bool = True
     """On a GPU, compile the networks' layers and replay small passes as CUDA graphs, which takes a minute
-    the first time, and 0.6 GiB of memory for each 2B model. `false` is slower, but ready at once. Kernels
-    need a C compiler either way."""
+    the first time, and 0.6 GiB of memory for each 2B model. That needs a C compiler. `false` is slower, but
+    ready at once."""
 
     compile_cache: Path | None = None
     """Folder that keeps what was compiled, so that the next start need not wait for it. Default: where

@@ -30,6 +30,7 @@ from dit_service.engine import (
     SourceSound,
     Waveform,
 )
+from dit_service.hurry import hurried, hurry, hurry_texts, refuse_without_kernels
 from dit_service.model_memory import needed_bytes, refuse_unless_they_fit
 from dit_service.network.recorder import Recorder
 from dit_service.network.transformer import DiffusionTransformer
@@ -88,24 +89,23 @@ class TorchEngine:
         Networks compute in bfloat16 on a GPU and in float32 on a CPU; `threads` of 0 leaves
         torch its own number of CPU threads, and a memory of 0 all of a GPU that is free. On a GPU
         they may be `compiled`, which takes a while and makes them faster. Raises
-        `CheckpointError` if a checkpoint is missing or not whole, or if they do not fit into
-        `model_memory` together, `RuntimeError` if the device does not exist.
+        `CheckpointError` if a checkpoint is missing or not whole, if they do not fit into `model_memory`
+        together, or if nothing can be compiled, `RuntimeError` if the device does not exist.
         """
         if threads:
             torch.set_num_threads(threads)
         device = torch.device(device_name)
+        compiled = compiled and device.type == "cuda"
+        if compiled:
+            refuse_without_kernels()
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         if available := model_memory or _free(device):
-            needed = needed_bytes(folder, names, dtype.itemsize)
-            refuse_unless_they_fit(needed, available)
+            refuse_unless_they_fit(needed_bytes(folder, names, dtype, recorded=compiled), available)
         common = layout.shared(folder, names[0])
         text_encoder = TextEncoder.load(common.text_encoder, device, dtype, common.tokenizer)
         vae = Vae(of_checkpoint(common.vae), load_vae(common.vae, device, dtype))
         models = {name: prepared(load_dit(folder / name, device, dtype)) for name in names}
-        if compiled and device.type == "cuda":
-            # Its kernels are in a language that only torch for GPUs comes with.
-            from dit_service.hurry import hurried, hurry, hurry_texts  # noqa: PLC0415
-
+        if compiled:
             recorder = Recorder(device)
             vae = hurried(vae)
             hurry_texts(text_encoder, recorder)

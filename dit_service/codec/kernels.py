@@ -1,13 +1,10 @@
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, misc"
 """Convolutions over sound as matrix products, in Triton.
 
-Sound lies as `[time, channels]`, so what any convolution of the codec reads for one output row, dilated,
-strided or transposed, is a few stretches of memory: its taps. A kernel reads them once, and does in
-registers what follows: bias, residual, Snake. Snake's output is written beside the plain one,
-as it is what the next convolution reads seven times.
+A kernel reads the taps of its rows once, and does in registers what follows: bias, residual, Snake. Snake's
+output is written beside the plain one, as it is what the next convolution reads seven times.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,10 +12,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from dit_service.codec.convolution import Convolution, Inner, Snake
+
 MOST_TRIED = 4
 """Sizes of blocks that are tried for a kind of convolution, and the smallest that there is."""
-FUSED_COLUMNS = (16, 32, 64, 128)
-"""Of convolutions that an inner product may follow: one program has all columns."""
 
 
 @triton.jit
@@ -165,56 +162,6 @@ def _convolve(
         tl.store(active + begin + places, _snake(total, a, b).to(active.dtype.element_ty), mask=inside)
 
 
-@dataclass(frozen=True, slots=True)
-class Snake:
-    """`x + sin(pi a x)^2 / b`, for each column."""
-
-    a: Tensor
-    """`[columns]` float32."""
-    inverse_b: Tensor
-    """`[columns]` float32."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taps:
-    """What an output row reads of a sound: `count` stretches of `depth` numbers.
-
-    The stretches of row `m` begin at `m * row + tap * (its place) + offset`; what lies outside of the
-    sound is silence.
-    """
-
-    channels: int
-    """Of the sound: so much of a stretch is heard or not as a whole."""
-    row: int
-    tap: int
-    offset: int
-    count: int
-    depth: int
-
-
-@dataclass(frozen=True, slots=True)
-class Convolution:
-    taps: Taps
-    weight: Tensor
-    """`[count * depth, columns]`."""
-    bias: Tensor | None
-    """`[columns]` float32."""
-
-    @property
-    def columns(self) -> int:
-        return self.weight.shape[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Inner:
-    """A Snake and a product that follow a convolution in the same registers."""
-
-    snake: Snake
-    weight: Tensor
-    """`[columns, columns]`."""
-    bias: Tensor
-
-
 def convolve(
     x: Tensor,
     convolution: Convolution,
@@ -225,11 +172,7 @@ def convolve(
     plain: torch.dtype | None = None,
     active: Snake | None = None,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """`rows` of a convolution over `x` `[time, channels]`: the sum itself, and its Snake.
-
-    Each is `[rows, columns]`, or `None` unless asked for: by the type in which the sum is `plain`,
-    and by the `active` Snake. `residual` `[rows, columns]` is added first.
-    """
+    """As that of `dit_service.codec.convolution`."""
     taps, columns = convolution.taps, convolution.columns
     summed = None if plain is None else torch.empty(rows, columns, device=x.device, dtype=plain)
     turned = None if active is None else torch.empty(rows, columns, device=x.device, dtype=x.dtype)

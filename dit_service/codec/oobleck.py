@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dit_service.codec.kernels import FUSED_COLUMNS, Convolution, Inner, Snake, Taps, convolve
+from dit_service.codec.convolution import FUSED_COLUMNS, Convolution, Inner, Snake, Taps, convolve
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Source: spec dit.md 1.6 (windows).
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
+from subprocess import CalledProcessError
 from typing import Optional
 
 import torch
@@ -60,6 +61,18 @@ def attend(  # noqa: PLR0913, PLR0917
     return mixed
 
 
+@lru_cache(maxsize=1)
+def why_no_kernels() -> str | None:
+    """What keeps this machine from building kernels; `None` if it can. Triton needs a C compiler for it."""
+    try:
+        from dit_service.network.trial import build  # noqa: PLC0415
+
+        build()
+    except (ImportError, RuntimeError, OSError, CalledProcessError) as error:
+        return str(error)
+    return None
+
+
 # An operator of its own: to the compiler one step, whatever computes it, and however many rows there are.
 @torch.library.custom_op("acestep::attend", mutates_args=())
 def _attend(  # noqa: PLR0913, PLR0917
@@ -73,7 +86,8 @@ def _attend(  # noqa: PLR0913, PLR0917
     longest: int,
     reach: int,
 ) -> Tensor:
-    if queries.is_cuda and queries.dtype in KERNEL_KINDS and queries.shape[-1] in KERNEL_WIDTHS:
+    fits = queries.dtype in KERNEL_KINDS and queries.shape[-1] in KERNEL_WIDTHS
+    if queries.is_cuda and fits and why_no_kernels() is None:
         # Its kernels are in a language that only torch for GPUs comes with.
         from dit_service.network import kernels  # noqa: PLC0415
 

@@ -17,6 +17,7 @@ from dit_service.network.attention import Spans, spans
 from dit_service.network.block import Around, Heard
 from dit_service.network.compiling import for_all_sizes
 from dit_service.network.recorder import Recorder
+from dit_service.network.sizes import Sizes
 from dit_service.network.transformer import DiffusionTransformer, Packed, Row, around, told_apart
 
 MAX_TOKENS = 4096
@@ -159,6 +160,13 @@ class Desk:
             self.values[:, at : at + heard.length].copy_(heard.values)
             at += heard.length
         self._heard = [ref(heard) for heard in hearing]
+
+
+def desk_bytes(sizes: Sizes, dtype: torch.dtype) -> int:
+    """What the desk of a network of these sizes takes."""
+    with torch.device("meta"):
+        desk = Desk(DiffusionTransformer(sizes).to(dtype))
+    return sum(part.nbytes for part in vars(desk).values() if isinstance(part, Tensor))
 
 
 class Recordings:

@@ -24,6 +24,7 @@ from tests.dit.golden import CHECKPOINTS, MODELS
 
 pytestmark = [
     pytest.mark.gpu,
+    pytest.mark.filterwarnings("ignore::FutureWarning"),  # the published codec is of an old form
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: the kernels are for one"),
 ]
 GPU = torch.device("cuda")

@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
+import torch
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from acestep.dit.v1 import dit_service_pb2 as pb
@@ -18,7 +19,10 @@ from acestep.music.v1 import music_pb2
 from common.settings import SettingsError, load
 from dit_service.checkpoint import CheckpointError, read_tensors
 from dit_service.model_memory import needed_bytes, refuse_unless_they_fit
+from dit_service.network.recordings import Desk
+from dit_service.networks import load_dit
 from dit_service.settings import Device, Settings
+from tests.dit.conftest import CPU
 from tests.dit.golden import CHECKPOINTS, MODELS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -99,7 +103,7 @@ async def test_models_that_do_not_fit_into_their_memory_are_refused_before_any_i
 
 
 def test_the_memory_of_models_is_told_by_their_headers() -> None:
-    needed = needed_bytes(CHECKPOINTS, (MODELS["turbo"], MODELS["xl"]), 4)
+    needed = needed_bytes(CHECKPOINTS, (MODELS["turbo"], MODELS["xl"]), torch.float32, recorded=False)
 
     for name in (MODELS["turbo"], MODELS["xl"]):
         tensors = read_tensors(CHECKPOINTS / name)
@@ -107,6 +111,18 @@ def test_the_memory_of_models_is_told_by_their_headers() -> None:
     refuse_unless_they_fit(needed, sum(needed.values()))
     with pytest.raises(CheckpointError, match="audio codec"):
         refuse_unless_they_fit(needed, sum(needed.values()) - 1)
+
+
+def test_what_recorded_passes_read_from_counts_as_memory_of_models() -> None:
+    names = (MODELS["turbo"], MODELS["xl"])
+
+    plain = needed_bytes(CHECKPOINTS, names, torch.bfloat16, recorded=False)
+    recorded = needed_bytes(CHECKPOINTS, names, torch.bfloat16, recorded=True)
+
+    assert recorded.items() > plain.items()
+    for name in names:
+        desk = Desk(load_dit(CHECKPOINTS / name, CPU, torch.bfloat16).transformer)
+        assert recorded[f"recordings of {name}"] > desk.keys.nbytes + desk.values.nbytes
 
 
 def test_settings_have_defaults_for_all_but_the_models() -> None:
