@@ -167,8 +167,8 @@ def takes_pass(_: nn.Module, rows: tuple[list[Row]]) -> bool:
     return any(len(row.frames) == TOO_LONG.frame_count for row in rows[0])
 
 
-def takes_lyrics(_: nn.Module, __: object, inputs: dict[str, torch.Tensor]) -> bool:
-    return inputs["inputs_embeds"].shape[1] > 100
+def takes_lyrics(_: nn.Module, rows: tuple[torch.Tensor]) -> bool:
+    return len(rows[0]) > 100
 
 
 def takes_tile(_: nn.Module, window: tuple[torch.Tensor]) -> bool:
@@ -189,9 +189,7 @@ async def test_a_song_that_memory_does_not_do_for_leaves_the_others_untouched(
         Phase.DECODING: (engine.codec.network.decoder, takes_tile),
     }
     network, takes = networks[phase]
-    hook = network.register_forward_pre_hook(
-        lambda *given: exhausted_if(takes(*given)), with_kwargs=phase is Phase.CONDITIONING
-    )
+    hook = network.register_forward_pre_hook(lambda *given: exhausted_if(takes(*given)))
     try:
         *songs, error = await asyncio.gather(
             rendered(lane, engine, COVER),
