@@ -10,136 +10,32 @@ memory.
 """
 
 import argparse
-import asyncio
 import statistics
 import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderOobleck
 
-from bench import dit_checkpoint, ready
+from bench import dit_checkpoint, gpu_errors, ready
 from bench.dit import rates
 from bench.dit_checkpoint import BASE, TURBO
 from bench.dit_networks import RELEASED, Song, flops, peer_network, peer_step, song
+from bench.gpu_songs import job, rendered
 from dit_service import compile_cache
-from dit_service.engine import Diffusion, InferMethod, Phase, Piece, Progress, RenderJob, Task
-from dit_service.lane import Lane
-from dit_service.networks import load_dit, load_vae
 from dit_service.torch_engine import TorchEngine
 
 GPU = torch.device("cuda")
-TURBO_DIFFUSION = Diffusion(
-    inference_steps=8,
-    guidance_scale=1.0,
-    use_adg=False,
-    cfg_interval_start=0.0,
-    cfg_interval_end=1.0,
-    shift=3.0,
-    infer_method=InferMethod.ODE,
-)
-BASE_DIFFUSION = replace(TURBO_DIFFUSION, inference_steps=50, guidance_scale=7.0, shift=1.0)
-JOB = RenderJob(
-    model=TURBO,
-    task=Task.TEXT2MUSIC,
-    instruction=None,
-    caption="slow piano with a long tail, warm and near",
-    lyrics="[Verse]\nla la la, we count the notes until they are as many as a song has\n" * 12,
-    language="en",
-    bpm=90,
-    keyscale=None,
-    timesignature=None,
-    duration_s=30.0,
-    audio_codes=(),
-    audio_cover_strength=1.0,
-    seed=7,
-    diffusion=TURBO_DIFFUSION,
-)
 VAE_FLOPS_PER_S = 121.9e9
 """For a second of sound (spec dit.md 8)."""
 CAP_GIB = 24e9 / 2**30
-REPEATS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Of songs that were rendered together; milliseconds."""
-
-    conditioning: float
-    diffusion: float
-    """Of all of them, once the last was conditioned."""
-    whole: float
-    """From the first to the last of it all."""
-    first_sound: float
-    """After the last step, of the first song."""
-    gib: float
-    """The most memory there was in use, models included."""
-
-
-def job(seconds: float, model: str = TURBO) -> RenderJob:
-    diffusion = TURBO_DIFFUSION if model == TURBO else BASE_DIFFUSION
-    return replace(JOB, model=model, duration_s=seconds, diffusion=diffusion)
-
-
-class Moments:
-    """When a song was conditioned, when its last step was done, and when its first sound was there."""
-
-    def __init__(self, steps: Iterator[object]) -> None:
-        self._steps = steps
-        self.ended: dict[Phase, float] = {}
-        self.heard = 0.0
-
-    def __call__(self) -> Generator[object, None, None]:
-        """The steps, noted on the thread that does them."""
-        for event in self._steps:
-            if isinstance(event, Progress):
-                self.ended[event.phase] = time.perf_counter()
-            elif isinstance(event, Piece):
-                self.heard = self.heard or time.perf_counter()
-            yield event
-
-
-async def _rendered(engine: TorchEngine, lane: Lane, each: RenderJob) -> Moments:
-    moments = Moments(engine.render(each))
-    async with lane.run(moments(), engine.share(each)) as events:
-        async for _ in events:
-            pass
-    return moments
-
-
-def rendered(engine: TorchEngine, jobs: list[RenderJob]) -> Told:
-    async def together() -> list[Moments]:
-        lane = Lane(max_queued=16, max_together=16)
-        with closing(lane):
-            return await asyncio.gather(*(_rendered(engine, lane, each) for each in jobs))
-
-    torch.cuda.reset_peak_memory_stats()
-    start = time.perf_counter()
-    found = asyncio.run(together())
-    whole = time.perf_counter() - start
-    first = found[0]
-    conditioned = max(each.ended[Phase.CONDITIONING] for each in found)
-    return Told(
-        conditioning=1e3 * (conditioned - start),
-        # Of all together: the first to be done is decoded before the next is told to be.
-        diffusion=1e3 * (min(each.ended[Phase.DIFFUSION] for each in found) - conditioned),
-        whole=1e3 * whole,
-        first_sound=1e3 * (first.heard - first.ended[Phase.DIFFUSION]),
-        gib=torch.cuda.max_memory_allocated() / 2**30,
-    )
-
-
-def median(engine: TorchEngine, jobs: list[RenderJob], repeats: int = REPEATS) -> Told:
-    """By the diffusion, of runs of which the first is not counted."""
-    runs = [rendered(engine, jobs) for _ in range(repeats + 1)][1:]
-    return sorted(runs, key=lambda run: run.diffusion)[len(runs) // 2]
+REPEATS = 4
 
 
 class Peers:
@@ -191,11 +87,11 @@ def songs_of(seconds: float, count: int) -> list[Song]:
 
 
 def diffusion(engine: TorchEngine, seconds: float, model: str) -> float:
-    return median(engine, [job(seconds, model)], REPEATS if model == TURBO else 1).diffusion
+    return rendered(engine, [job(seconds, model)], REPEATS if model == TURBO else 1).diffusion
 
 
 def passes(engine: TorchEngine, seconds: float, count: int) -> float:
-    """Eight steps of songs together; in a service the first is decoded before the last is told as done."""
+    """Eight steps of songs together."""
     network = engine.transformer(TURBO)
     rows = [each.row(network, 0.7) for each in songs_of(seconds, count)]
 
@@ -212,19 +108,15 @@ def decoding(engine: TorchEngine, seconds: int) -> float:
 
 
 def whole(engine: TorchEngine, seconds: float, count: int = 1) -> float:
-    return median(engine, [job(seconds)] * count).whole
+    return rendered(engine, [job(seconds)] * count, REPEATS).whole
 
 
 def conditioning(engine: TorchEngine) -> float:
-    return median(engine, [job(240.0)]).conditioning
-
-
-def together(engine: TorchEngine) -> float:
-    return median(engine, [job(30.0)] * 8).diffusion
+    return rendered(engine, [job(240.0)], REPEATS).conditioning
 
 
 def first_sound(engine: TorchEngine) -> float:
-    return median(engine, [job(240.0)]).first_sound
+    return rendered(engine, [job(240.0)], REPEATS).first_sound
 
 
 def diffusion_works() -> list[Work]:
@@ -241,7 +133,6 @@ def diffusion_works() -> list[Work]:
     guided = flops(RELEASED, 240.0) + flops(RELEASED, 240.0, asked=False)
     return [
         *works,
-        Work("DiT, eight 30 s songs together, rendered by the service", together),
         Work(
             "DiT, eight 30 s songs together, passes alone",
             partial(passes, seconds=30.0, count=8),
@@ -301,33 +192,6 @@ def table(engine: TorchEngine, flops_per_s: float) -> None:
         print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def errors(engine: TorchEngine, models: Path) -> None:
-    """Against float32, of the service's way and of plain bfloat16."""
-    network = engine.transformer(TURBO)
-    exact = load_dit(models / TURBO, GPU, torch.float32).transformer
-    plain = load_dit(models / TURBO, GPU, torch.bfloat16).transformer
-    for seconds in (30.0, 60.0, 240.0):
-        (each,) = songs_of(seconds, 1)
-        wide = Song(each.seconds, each.latents.float(), each.context.float(), each.condition.float())
-        truth = exact([wide.row(exact, 0.7)])[0]
-        ours = [network([each.row(network, 0.7)])[0].float() for _ in range(3)][-1]
-        rough = plain([each.row(plain, 0.7)])[0].float()
-        print(
-            f"velocity, {seconds:g} s: {far(ours, truth)}, plain bfloat16 {far(rough, truth)}", flush=True
-        )
-    del exact, plain
-    vae, latents = load_vae(models / "vae", GPU, torch.float32), torch.randn(1, 250, 64, device=GPU)
-    sound = torch.cat(list(engine.codec.decode(latents)))
-    true_sound = vae.decoder(latents.transpose(1, 2))[0].T.cpu()
-    half = vae.to(torch.bfloat16)
-    rough = half.decoder(latents.transpose(1, 2).to(torch.bfloat16))[0].T.float().cpu()
-    print(f"sound: {far(sound, true_sound)}, plain bfloat16 {far(rough, true_sound)}", flush=True)
-
-
-def far(found: torch.Tensor, truth: torch.Tensor) -> str:
-    return f"{((found - truth).norm() / truth.norm()).item():.2e}"
-
-
 def capped(models: Path) -> None:
     """With 24 GB: 600 s alone, and as many songs at once as are let in."""
     total = torch.cuda.get_device_properties(GPU).total_memory
@@ -343,7 +207,7 @@ def capped(models: Path) -> None:
         ("eight of 30 s", [job(30.0)] * 8),
         ("four of 240 s", [job(240.0)] * 4),
     ):
-        told = median(engine, jobs, 1)
+        told = rendered(engine, jobs, 1)
         reserved = torch.cuda.memory_reserved() / 2**30
         print(
             f"24 GB, {name}: {told.whole:.0f} ms, {told.gib:.1f} GiB, {reserved:.1f} reserved", flush=True
@@ -378,7 +242,8 @@ def with_all_memory(models: Path, flops_per_s: float) -> None:
     print(f"Loaded and compiled in {time.perf_counter() - start:.1f} s.\n", flush=True)
     attempted(lambda: table(engine, flops_per_s))
     print("\nError against float32:", flush=True)
-    attempted(lambda: errors(engine, models))
+    for error in (gpu_errors.velocities, gpu_errors.condition, gpu_errors.sound):
+        attempted(partial(error, engine, models))
 
 
 def attempted(part: Callable[[], None]) -> None:

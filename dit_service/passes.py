@@ -37,6 +37,11 @@ class Pass(Due):
         for half in (all_due[:middle], all_due[middle:]):
             half[0].do_together(half)
 
+    def wait(self) -> None:
+        """Until it is done; what came to the device after it may still be at work."""
+        if self._ended is not None:
+            self._ended.synchronize()
+
     def velocities(self) -> list[Tensor]:
         """One for each row, `[1, frames, channels]` float32. Raises what doing it alone raises."""
         if self._velocities is None:
@@ -69,6 +74,6 @@ def _keep_pace(passes: Sequence[Pass]) -> None:
     ended = torch.cuda.Event()
     ended.record()
     for each in passes:
-        if each._before is not None and each._before._ended is not None:
-            each._before._ended.synchronize()
+        if each._before is not None:
+            each._before.wait()
         each._ended, each._before = ended, None

@@ -1,7 +1,6 @@
 """The engine that owns the device."""
 
 import logging
-import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,7 @@ from dit_service.networks import DitNetworks, load_dit, load_vae
 from dit_service.passes import Pass
 from dit_service.sent import sent
 from dit_service.steering import Steering, working_frames
+from dit_service.stopwatch import Stopwatch
 from dit_service.text_encoder import MAX_LYRIC_TOKENS, MAX_TEXT_TOKENS, TextEncoder
 from dit_service.vae import Vae
 
@@ -171,22 +171,16 @@ class TorchEngine:
         yield from self._surviving(self._decoded(source, model))
 
     def _rendered(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
-        watch = _Stopwatch()
+        watch = Stopwatch(self._device)
         model = self._models[job.model]
         source = yield from self._source(model.networks, job)
         timbre = self._timbre(model, job.reference)
         path = Steering(model.networks, self._text_encoder, job, timbre).route(source)
-        self._settle()
         watch.lap(Phase.CONDITIONING)
         steps = 1 + self._source_tiles(job)
         yield Progress(Phase.CONDITIONING, steps, steps)
         latents = yield from self._denoised(model.networks, path, job, watch)
         yield from self._song(latents[:, : job.frame_count], watch)
-
-    def _settle(self) -> None:
-        """Wait for the device, so that a phase's time is its own."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
 
     def _encoding(
         self, waveform: Waveform, tokenizing_model: str | None
@@ -201,7 +195,7 @@ class TorchEngine:
     def _decoded(
         self, source: Latents | tuple[int, ...], model: str
     ) -> Generator[Progress | Piece | Song, None, None]:
-        watch = _Stopwatch()
+        watch = Stopwatch(self._device)
         if isinstance(source, tuple):
             latents = conditions.decode_codes(self._models[model].networks, source)
         else:
@@ -231,7 +225,7 @@ class TorchEngine:
         return conditions.timbre(model.networks, heard)
 
     def _denoised(
-        self, networks: DitNetworks, path: Route, job: RenderJob, watch: "_Stopwatch"
+        self, networks: DitNetworks, path: Route, job: RenderJob, watch: Stopwatch
     ) -> Generator[Progress | Due, None, Tensor]:
         generator = torch.Generator().manual_seed(job.seed)
         frames, channels = working_frames(job), self.latent_channels
@@ -245,16 +239,17 @@ class TorchEngine:
             latents = sampler.varied(latents, other.to(self._device), retake.variance)
         for event in denoise(networks, path, job.diffusion, latents, draw):
             if isinstance(event, Pass):
+                latest = event
                 yield event
                 continue
             latents, done = event, done + 1
-            if done == path.step_count:
-                self._settle()
             watch.lap(Phase.DIFFUSION)
+            if done == path.step_count:
+                latest.wait()  # so that it is told when it is so; others may be decoded meanwhile
             yield Progress(Phase.DIFFUSION, done, path.step_count)
         return latents
 
-    def _song(self, latents: Tensor, watch: "_Stopwatch") -> Generator[Progress | Piece | Song, None, None]:
+    def _song(self, latents: Tensor, watch: Stopwatch) -> Generator[Progress | Piece | Song, None, None]:
         """Decode latents `[1, frames, channels]` tile by tile."""
         total = len(self.codec.decode_tiles(latents.shape[1]))
         waveform = np.empty((latents.shape[1] * self.codec.samples_per_frame, 2), np.float32)
@@ -266,7 +261,7 @@ class TorchEngine:
             yield Piece(at, part)
             at += len(piece)
             yield Progress(Phase.DECODING, done, total)
-        yield Song(waveform, latents[0].float().cpu().numpy(), watch.seconds)
+        yield Song(waveform, latents[0].float().cpu().numpy(), watch.seconds())
 
     def _encoded(self, sound: LaidSound, steps_to_follow: int = 0) -> Generator[Progress, None, Tensor]:
         """Latents `[1, frames, channels]` of `sound`, which has a frame at least."""
@@ -293,22 +288,6 @@ class TorchEngine:
             "the device has no memory left for this; ask for less, or retry later",
             retry_after_s=10.0,
         )
-
-
-class _Stopwatch:
-    """Adds up the time spent by phase, waiting for other songs' pieces of work included.
-
-    It does not wait for the device: in the diffusion a lap ends when the pass before it is done.
-    """
-
-    def __init__(self) -> None:
-        self._since = time.perf_counter()
-        self.seconds: dict[Phase, float] = {}
-
-    def lap(self, phase: Phase) -> None:
-        now = time.perf_counter()
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._since
-        self._since = now
 
 
 def _free(device: torch.device) -> int | None:

@@ -110,12 +110,15 @@ class Vae:
 
         Raises `AceError` (INTERNAL) for latents that are no music: NaN, infinite or all zero.
         """
-        refuse_unusable(latents)
+        usable = _Piece(torch.stack([latents.isfinite().all(), latents.any()]))
         begun: deque[_Piece] = deque()
         for tile in self._one_by_one(self.decode_tiles(latents.shape[1])):
             begun.append(self._begun(latents, tile))
             if len(begun) > self._ahead:
+                # Not before the first tile is begun: a GPU would wait for the host.
+                refuse_unusable(usable.ready())
                 yield begun.popleft().ready()
+        refuse_unusable(usable.ready())
         while begun:
             yield begun.popleft().ready()
 
@@ -171,28 +174,29 @@ class Vae:
 
 
 class _Piece:
-    """Sound on its way from the device."""
+    """Sound, or what is known of it, on its way from the device."""
 
-    def __init__(self, sound: Tensor) -> None:
+    def __init__(self, told: Tensor) -> None:
         self._ended: torch.cuda.Event | None = None
-        self._sound = sound
-        if sound.is_cuda:
-            self._sound = torch.empty(sound.shape, pin_memory=True)
-            self._sound.copy_(sound, non_blocking=True)
+        self._told = told
+        if told.is_cuda:
+            self._told = torch.empty(told.shape, dtype=told.dtype, pin_memory=True)
+            self._told.copy_(told, non_blocking=True)
             self._ended = torch.cuda.Event()
             self._ended.record()
 
     def ready(self) -> Tensor:
         if self._ended is not None:
             self._ended.synchronize()
-        return self._sound
+        return self._told
 
 
-def refuse_unusable(latents: Tensor) -> None:
-    """Raises `AceError` (INTERNAL) for latents that are NaN, infinite or all zero."""
-    if not latents.isfinite().all():
+def refuse_unusable(usable: Tensor) -> None:
+    """Raises `AceError` (INTERNAL) for latents that are not all finite, or all zero: `usable` `[2]`."""
+    finite, any_sound = usable.tolist()
+    if not finite:
         raise AceError(Kind.INTERNAL, "LATENTS_NOT_FINITE", "generation produced NaN or Inf latents")
-    if not latents.any():
+    if not any_sound:
         raise AceError(
             Kind.INTERNAL,
             "LATENTS_ZERO",

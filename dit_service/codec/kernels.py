@@ -79,7 +79,7 @@ def _fitting(
     do_bench=lambda call, quantiles: triton.testing.do_bench(call, warmup=5, rep=20, quantiles=quantiles),
     cache_results=True,
 )
-@triton.jit(do_not_specialize=["taps", "channels"])
+@triton.jit(do_not_specialize=["taps", "channels", "rows", "size"])  # built once, whatever the length
 def _convolve(
     x,
     size,

@@ -20,6 +20,7 @@ from dit_service.network.block import Around, Block, Heard, Norm, Owed, rotation
 from dit_service.network.clock import Moment, TimeEmbedding
 from dit_service.network.compiling import compiled
 from dit_service.network.sizes import Sizes
+from dit_service.sent import sent
 
 KEPT = 8
 """Layouts of batches whose places are kept on the device: about one for each model that works. Each
@@ -112,7 +113,7 @@ class DiffusionTransformer(nn.Module):
     def moments(self, times: Sequence[float], targets: Sequence[float] | None = None) -> list[Moment]:
         """A schedule's times. `targets` are those that the network flows to: `times` themselves."""
         spans = list(zip(times, times if targets is None else targets, strict=True))
-        now, later = torch.tensor(spans, device=self.device).unbind(1)
+        now, later = sent(torch.tensor(spans), self.device).unbind(1)
         (embeddings, projections), (far, farther) = self.time_embed(now), self.time_embed_r(now - later)
         return [
             Moment(*moment) for moment in zip(spans, embeddings + far, projections + farther, strict=True)
