@@ -28,7 +28,7 @@ from acestep_serve.system import (
 
 DEFAULT_RUN_DIR = Path("run")
 DEFAULT_PORT = 50050
-FIRST_SONG = 'generate --caption "a warm piano ballad" --duration 30'
+FIRST_SONG = 'generate --caption "mellow lo-fi with piano and lo-fi drums" --duration 30'
 OPEN_TO_OTHERS = (
     "warning: whoever reaches this machine can use the gateway, and read along;"
     " --tls-certificate with --tls-key and ACESTEP_GATEWAY_TENANTS (docs/security.md) close it"
