@@ -95,6 +95,17 @@ async def test_a_song_made_again_is_called_like_the_first_unless_it_gets_another
     }  # fmt: skip
 
 
+async def test_work_that_takes_longer_than_it_may_is_told(world: World, tmp_path: Path) -> None:
+    world.dit.gate.close()
+
+    code, _, err = await run(
+        world, "generate", "--caption", "x", "--duration", "10", "--timeout", "1", cwd=tmp_path
+    )
+
+    assert code == 1
+    assert err.endswith("DEADLINE_EXCEEDED it took longer than it may\n")
+
+
 async def test_a_note_is_told_once(world: World, tmp_path: Path) -> None:
     options = ("--caption", "x", "--duration", "10", "--no-thinking")
 
