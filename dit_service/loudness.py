@@ -4,14 +4,12 @@ It is read in blocks, so that measuring needs no memory of the song's size.
 """
 
 import math
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from numpy.lib.stride_tricks import sliding_window_view
-from torch import Tensor
 
 from common.music import SAMPLE_RATE_HZ
 from dit_service.engine import LaidSound, Waveform
@@ -70,15 +68,20 @@ BETWEEN = (
     ),
 )
 TAPS = len(NEAR)
-PLACES = torch.tensor([NEAR, BETWEEN, BETWEEN[::-1], NEAR[::-1]])
+PLACES = np.array([NEAR, BETWEEN, BETWEEN[::-1], NEAR[::-1]], np.float32)
+
+ROWS = 200
+"""Of one matrix product: so small a one BLAS does on the thread that asks for it."""
+THREADS = 2
+"""To measure one song. Several songs are measured at once, beside the thread that drives the device."""
 
 
-def _interpolation() -> Tensor:
+def _interpolation() -> npt.NDArray[np.float32]:
     """From `2 * TAPS - 1` samples to the four places after each of `TAPS` of them, as a matrix product."""
-    matrix = torch.zeros(2 * TAPS - 1, TAPS, len(PLACES))
+    matrix = np.zeros((2 * TAPS - 1, TAPS, len(PLACES)), np.float32)
     for sample in range(TAPS):
         matrix[sample : sample + TAPS, sample] = PLACES.T
-    return matrix.flatten(1)
+    return matrix.reshape(2 * TAPS - 1, -1)
 
 
 INTERPOLATION = _interpolation()
@@ -93,46 +96,52 @@ class Loudness:
 
 
 def measure(waveform: Waveform) -> Loudness:
-    """Of `waveform` `[samples, 2]` at 48 kHz; blocking. torch's transforms and products, as numpy's take
-    three and twelve times as long, and every song waits for this."""
-    segments, peak = [], 0.0
-    for block in map(torch.from_numpy, _blocks(waveform)):
-        segments.append(_segment_powers(block).numpy())
-        peak = max(peak, _true_peak(block[LEAD - TAPS + 1 :]))
-    whole = len(waveform) // SEGMENT
-    powers = np.concatenate(segments)[:whole]
-    return Loudness(_gated(powers), 20 * math.log10(peak) if peak > 0 else None)
-
-
-def _blocks(waveform: Waveform) -> Iterator[Waveform]:
-    """`[LEAD + HOP, 2]` each: what comes next, and what was before it. Silence surrounds the song."""
+    """Of `waveform` `[samples, 2]` at 48 kHz; blocking."""
     count = math.ceil((len(waveform) + TAPS) / HOP)
+    # Silence surrounds the song. Each block begins with what was before it.
     padded = LaidSound(waveform, LEAD, LEAD + count * HOP)
-    for start in range(0, count * HOP, HOP):
-        yield padded[start : start + LEAD + HOP]
+
+    def measured(place: int) -> tuple[npt.NDArray[np.float64], float]:
+        sides = np.ascontiguousarray(padded[place * HOP : (place + 1) * HOP + LEAD].T)
+        return _segment_powers(sides), _true_peak(sides[:, LEAD - TAPS + 1 :])
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        powers, peaks = zip(*threads.map(measured, range(count)), strict=True)
+    peak = max(peaks)
+    whole = np.concatenate(powers)[: len(waveform) // SEGMENT]
+    return Loudness(_gated(whole), 20 * math.log10(peak) if peak > 0 else None)
 
 
-def _weighting() -> Tensor:
+def _weighting() -> npt.NDArray[np.complex64]:
     """What the filters do to each frequency of a block."""
-    z = np.exp(-2j * np.pi * np.fft.fftfreq(LEAD + HOP))
+    z = np.exp(-2j * np.pi * np.fft.rfftfreq(LEAD + HOP))
     above, below = (
         np.prod([np.polyval(stage[part][::-1], z) for stage in (HEAD_EFFECT, HIGH_PASS)], axis=0)
         for part in (0, 1)
     )
-    return torch.from_numpy((above / below).astype(np.complex64))
+    weighting: npt.NDArray[np.complex64] = (above / below).astype(np.complex64)
+    return weighting
 
 
 WEIGHTING = _weighting()
 
 
-def _segment_powers(block: Tensor) -> Tensor:
-    """Mean squares of the weighted block by segment, both sides added.
+def _segment_powers(sides: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Mean squares of the weighted block `[2, LEAD + HOP]` by segment, both sides added."""
+    spectrum = np.fft.rfft(sides)
+    spectrum *= WEIGHTING
+    weighted = np.fft.irfft(spectrum)[:, LEAD:].reshape(len(sides), -1, SEGMENT)
+    powers: npt.NDArray[np.float64] = (
+        np.einsum("sij,sij->i", weighted, weighted, dtype=np.float64) / SEGMENT
+    )
+    return powers
 
-    One side is the real and one the imaginary part of a number: the filters keep them apart.
-    """
-    spectrum = torch.fft.fft(torch.view_as_complex(block))
-    weighted = torch.view_as_real(torch.fft.ifft(spectrum * WEIGHTING)[LEAD:])
-    return weighted.reshape(-1, 2 * SEGMENT).double().square().sum(dim=1) / SEGMENT
+
+def _true_peak(sides: npt.NDArray[np.float32]) -> float:
+    """The largest that lies on and between the samples of `sides` `[2, HOP + TAPS - 1]`."""
+    windows = sliding_window_view(sides, 2 * TAPS - 1, axis=1)[:, ::TAPS].reshape(-1, ROWS, 2 * TAPS - 1)
+    between = windows @ INTERPOLATION
+    return float(max(sides.max(), -sides.min(), between.max(), -between.min()))
 
 
 def _gated(segments: npt.NDArray[np.float64]) -> float | None:
@@ -148,10 +157,3 @@ def _gated(segments: npt.NDArray[np.float64]) -> float | None:
 
 def _power(lufs: float) -> float:
     return float(10 ** ((lufs + 0.691) / 10))
-
-
-def _true_peak(block: Tensor) -> float:
-    """The largest that lies on and between the samples of `block` `[HOP + TAPS - 1, 2]`."""
-    windows = block.T.contiguous().unfold(1, 2 * TAPS - 1, TAPS)
-    lowest, highest = torch.aminmax(windows @ INTERPOLATION)
-    return max(float(block.abs().max()), float(highest), -float(lowest))
