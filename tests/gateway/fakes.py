@@ -59,6 +59,8 @@ class FakeLm(lm_rpc.LmServiceServicer):
         self.cancelled = asyncio.Event()
         self.gate = Gate()
         self.failure: AceError | None = None
+        self.lost_after_codes = False
+        """Breaks off once, when its codes are sent and its result is not."""
         self.speechless = False
         """Writes descriptions that hold nothing."""
         self.down = False
@@ -109,6 +111,9 @@ class FakeLm(lm_rpc.LmServiceServicer):
             progress=lm_pb.LmProgress(token_count=count, expected_token_count=count, tokens_per_second=100)
         )
         yield lm_pb.GenerateCodesResponse(codes=lm_pb.GenerateCodesResponse.Codes(codes=codes))
+        if self.lost_after_codes:
+            self.lost_after_codes = False
+            raise AceError(Kind.UNAVAILABLE, "ENGINE_DEAD", "the engine has died")
         result = lm_pb.GenerateCodesResponse.Result(code_count=count, usage=usage(request))
         yield lm_pb.GenerateCodesResponse(result=result)
 

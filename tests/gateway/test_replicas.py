@@ -144,6 +144,7 @@ async def test_a_song_whose_diffusion_is_lost_is_made_by_the_other_replica(farm:
     ]
     (song,) = [event.song for event in events if event.HasField("song")]
     assert song.audio_sha256 == expected.song.audio_sha256
+    assert song.warnings == expected.song.warnings != []
 
 
 async def test_a_song_whose_language_model_is_lost_is_made_by_the_other_replica(farm: Farm) -> None:
@@ -161,6 +162,17 @@ async def test_a_song_whose_language_model_is_lost_is_made_by_the_other_replica(
     (song,) = await making
     assert song.data == expected.data
     assert song.song.audio_codes == expected.song.audio_codes
+
+
+async def test_codes_of_a_language_model_that_is_lost_are_not_told_twice(farm: Farm) -> None:
+    request = song_request(bpm=100, keyscale="C major", timesignature="4")  # nothing is planned
+    (expected,) = await songs_of(farm.client, request)
+    farm.lms[0].fake.lost_after_codes = True
+
+    made = [await songs_of(farm.client, request) for _ in range(2)]
+
+    assert not farm.lms[0].fake.lost_after_codes
+    assert [song.song.audio_codes for (song,) in made] == [expected.song.audio_codes] * 2
 
 
 async def test_without_another_replica_the_caller_is_told_when_to_come_again(farm: Farm) -> None:
