@@ -108,6 +108,13 @@ def test_the_length_of_a_source_is_left_to_the_diffusion() -> None:
     assert not plan.metadata.HasField("duration_seconds")
 
 
+def test_genres_are_told_and_reach_nobody() -> None:
+    plan = planning.combine(as_request({}), music_pb2.SongMetadata(bpm=100, genres="pop"))
+
+    assert plan.lm_metadata.genres == "pop"
+    assert not plan.metadata.HasField("genres")
+
+
 def test_an_instrumental_has_no_language_and_says_so_in_its_lyrics() -> None:
     effective = request.order(pb.GenerateMusicRequest(caption="c", instrumental=True, lyrics="la")).request
 
