@@ -29,8 +29,11 @@ class Answering(rpc.LmServiceServicer):
 
     def __init__(self) -> None:
         self.may_end = asyncio.Event()
+        self.shown: list[bytes] = []
+        """The certificate of each caller that shows one, as PEM."""
 
     async def GetModelInfo(self, request: Any, context: Any) -> pb.GetModelInfoResponse:
+        self.shown += context.auth_context().get("x509_pem_cert", ())
         return pb.GetModelInfoResponse(code_count=7)
 
     async def Plan(self, request: Any, context: Any) -> AsyncIterator[pb.PlanResponse]:
@@ -150,13 +153,15 @@ async def test_a_channel_takes_new_files_while_a_call_goes_on(authority: Authori
         await running.read()
         authority.ca.write_bytes(other.ca.read_bytes())
         other.issue("server")
-        other.issue("client")
+        new = other.issue("client")
 
         answer = await answer_of(channel)
         servicer.may_end.set()
         last = await running.read()
 
     assert answer == 7
+    assert new.certificate is not None
+    assert servicer.shown == [new.certificate.read_bytes()]
     assert isinstance(last, pb.PlanResponse)
 
 
