@@ -103,6 +103,7 @@ class FieldChecker:
     def codes(self, field: str, codes: Sequence[int], code_count: int, max_codes: int) -> tuple[int, ...]:
         if len(codes) > max_codes:
             self.refuse(field, f"must have at most {max_codes} codes", f"{len(codes)} codes")
+            return ()  # there may be millions, and the event loop waits
         for place, code in enumerate(codes):
             if not 0 <= code < code_count:
                 self.refuse(f"{field}[{place}]", f"must be within [0, {code_count - 1}]", code)

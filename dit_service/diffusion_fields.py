@@ -23,15 +23,17 @@ def check_diffusion(
     check: FieldChecker, field: str, message: music_pb2.DiffusionParams, card: ModelCard
 ) -> tuple[Diffusion, tuple[str, ...]]:
     """The parameters in use, complete, and what may surprise about them."""
-    most = limits(card).max_inference_steps
-    given = _given(message, limits(card).defaults)
+    most, times, count = limits(card).max_inference_steps, f"{field}.timesteps", len(message.timesteps)
+    if count > most + 1:  # before any is looked at: there may be millions
+        check.refuse(times, f"must have 1 to {most} times above 0", f"{count} times")
+    given = _given(message, limits(card).defaults, () if count > most + 1 else message.timesteps)
     given = replace(given, **sampler_fields.sampler(check, field, message, given.infer_method))
     check.integer(f"{field}.inference_steps", given.inference_steps, 1, most)
     check.within(f"{field}.shift", given.shift, 1, 5)
     _check_guidance(check, field, given, card.is_turbo)
     if message.infer_method not in INFER_METHODS:
         check.refuse(f"{field}.infer_method", "must be a known InferMethod", message.infer_method)
-    if not given.timesteps or not _check_times(check, f"{field}.timesteps", given.timesteps, most):
+    if not given.timesteps or not _check_times(check, times, given.timesteps, most):
         return given, ()
     visited = listed_times(given.timesteps, card.is_turbo)
     moved = set(visited) - {0.0} != set(given.timesteps) - {0.0}
@@ -40,7 +42,9 @@ def check_diffusion(
     return effective, (warning,) if moved else ()
 
 
-def _given(message: music_pb2.DiffusionParams, defaults: Diffusion) -> Diffusion:
+def _given(
+    message: music_pb2.DiffusionParams, defaults: Diffusion, timesteps: Sequence[float]
+) -> Diffusion:
     """What the request says, over what the model does by itself. Not checked yet."""
     names = (
         "inference_steps",
@@ -55,7 +59,7 @@ def _given(message: music_pb2.DiffusionParams, defaults: Diffusion) -> Diffusion
         defaults,
         **said,
         infer_method=INFER_METHODS.get(message.infer_method, defaults.infer_method),
-        timesteps=tuple(message.timesteps),
+        timesteps=tuple(timesteps),
     )
 
 

@@ -17,6 +17,7 @@ from dit_service.engine import Keeping, Task
 MODES = music_pb2.RepaintMode
 BALANCED = (music_pb2.REPAINT_MODE_UNSPECIFIED, music_pb2.REPAINT_MODE_BALANCED)
 DEFAULT_STRENGTH = 0.5
+MAX_REGIONS = 100
 
 FADE_FRAMES = 25
 """Ramps of a repaint that keeps all it can, in latents."""
@@ -34,8 +35,10 @@ def regions(check: FieldChecker, message: music_pb2.RepaintParams, task: Task) -
             rule = f"must be absent: {task.value} has no regions"
             check.refuse(field, rule, f"{len(message.regions)} regions")
         return ()
-    if task is Task.LEGO and len(message.regions) > 1:
-        check.refuse(field, "must be at most 1 for lego", f"{len(message.regions)} regions")
+    most = 1 if task is Task.LEGO else MAX_REGIONS
+    if len(message.regions) > most:
+        check.refuse(field, f"must be at most {most} for {task.value}", f"{len(message.regions)} regions")
+        return ()
     wanted = tuple(
         Region(region.start_seconds, region.end_seconds if region.HasField("end_seconds") else None)
         for region in message.regions

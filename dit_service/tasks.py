@@ -76,16 +76,17 @@ def check_source(check: FieldChecker, message: dit_pb2.RenderJob, task: Task) ->
 def tracks(check: FieldChecker, message: dit_pb2.RenderJob, task: Task) -> tuple[str, ...]:
     """Names of the tracks, as the model knows them."""
     field, most = "job.tracks", MAX_TRACKS.get(task, 0)
+    least, count = min(most, 1), len(message.tracks)
+    if not least <= count <= most:  # before any is looked at: there may be millions
+        check.refuse(field, f"must have {_count(least, most)} for {task.value}", f"{count} tracks")
+        return ()
     names = []
     for track in message.tracks:
         if track not in music_pb2.Track.values() or track == music_pb2.TRACK_UNSPECIFIED:
             check.refuse(field, "must be known Tracks", track)
             return ()
         names.append(music_pb2.Track.Name(track).removeprefix("TRACK_"))
-    least = min(most, 1)
-    if not least <= len(names) <= most:
-        check.refuse(field, f"must have {_count(least, most)} for {task.value}", f"{len(names)} tracks")
-    elif len(set(names)) < len(names):
+    if len(set(names)) < len(names):
         check.refuse(field, "must differ", ", ".join(names))
     return tuple(names)
 

@@ -1,6 +1,7 @@
 """What `DitService` refuses, and the words it does it in."""
 
 import math
+import time
 
 import pytest
 
@@ -156,6 +157,33 @@ def test_all_bad_fields_are_told_at_once() -> None:
         "job.seed",
         "job.diffusion.shift",
     }
+
+
+COUNT = 1_000_000
+LONG = {
+    "job.tracks": lambda: base_job(music_pb2.TASK_COMPLETE, tracks=[music_pb2.TRACK_DRUMS] * COUNT),
+    "job.audio_codes": lambda: job(audio_codes=[5] * COUNT),
+    "job.diffusion.timesteps": lambda: turbo(timesteps=[1 - step / COUNT for step in range(COUNT)]),
+    "job.repaint.regions": lambda: base_job(
+        music_pb2.TASK_REPAINT,
+        repaint=music_pb2.RepaintParams(regions=[music_pb2.Region(start_seconds=1)] * COUNT),
+    ),
+}
+
+
+def base_job(task: music_pb2.Task, **fields: object) -> pb.RenderJob:
+    return job(model="acestep-v15-base", task=task, has_source_audio=True, **fields)
+
+
+@pytest.mark.parametrize("field", LONG)
+def test_a_list_of_millions_is_refused_before_it_is_read(field: str) -> None:
+    message = LONG[field]()
+
+    began = time.process_time()
+    error = refusal(message)
+
+    assert time.process_time() - began < 0.1  # all songs of the service wait
+    assert [violation.field for violation in error.violations] == [field]
 
 
 def test_a_bad_caption_is_not_quoted() -> None:
