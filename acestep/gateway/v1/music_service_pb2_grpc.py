@@ -42,7 +42,8 @@ class MusicServiceStub:
     UNAVAILABLE          a stage is loading, draining or gone, and no other replica of it can
     take over; safe to retry, `RetryInfo` says when
     UNIMPLEMENTED        a part of this contract that this version does not offer yet
-    DEADLINE_EXCEEDED    the caller's deadline passed, or a stage took longer than it may
+    DEADLINE_EXCEEDED    the caller's deadline passed, a stage took longer than it may, or nothing
+    came of what the caller has to send for a minute
     """
 
     def __init__(self, channel):
@@ -100,7 +101,8 @@ class MusicServiceServicer:
     UNAVAILABLE          a stage is loading, draining or gone, and no other replica of it can
     take over; safe to retry, `RetryInfo` says when
     UNIMPLEMENTED        a part of this contract that this version does not offer yet
-    DEADLINE_EXCEEDED    the caller's deadline passed, or a stage took longer than it may
+    DEADLINE_EXCEEDED    the caller's deadline passed, a stage took longer than it may, or nothing
+    came of what the caller has to send for a minute
     """
 
     def GenerateMusic(self, request, context):
@@ -134,7 +136,8 @@ class MusicServiceServicer:
     def UploadAudio(self, request_iterator, context):
         """Stores an audio file for use in later requests.
 
-        The first message is the header, the others carry the file. The file is kept for
+        The first message is the header, the others carry the file, with less than a minute between
+        them. The file is kept for
         `GetCapabilitiesResponse.Limits.upload_lifetime_seconds` after its last use.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -206,7 +209,8 @@ class MusicService:
     UNAVAILABLE          a stage is loading, draining or gone, and no other replica of it can
     take over; safe to retry, `RetryInfo` says when
     UNIMPLEMENTED        a part of this contract that this version does not offer yet
-    DEADLINE_EXCEEDED    the caller's deadline passed, or a stage took longer than it may
+    DEADLINE_EXCEEDED    the caller's deadline passed, a stage took longer than it may, or nothing
+    came of what the caller has to send for a minute
     """
 
     @staticmethod
