@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from common.revision import Revision
 from dit_service import torch_engine
+from dit_service.network import attention
 from dit_service.network.attention import attend, spans
 from dit_service.network.encoder import Encoder
 from dit_service.network.encoder_recordings import EncoderRecordings
@@ -84,6 +85,16 @@ def test_attention_is_that_of_float32(window: int | None, normed: bool) -> None:
         return attend(asked, near, said, rows, rows, window, told, 1e-6)[: sum(lengths)]
 
     assert far(heard(BF16), heard(torch.float32)) < 6e-3
+
+
+def test_attention_does_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "why_no_kernels", lambda: "Failed to find C compiler")
+    queries, keys, values = drawn(1, 300, 16, 128), drawn(2, 300, 8, 128), drawn(3, 300, 8, 128)
+    rows = spans((100, 200), GPU)
+
+    found = attend(queries.to(BF16), keys.to(BF16), values.to(BF16), rows, rows, 16)
+
+    assert far(found, attend(queries, keys, values, rows, rows, 16)) < 6e-3
 
 
 def test_recorded_passes_are_as_near_to_float32_as_plain_ones(

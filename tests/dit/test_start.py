@@ -17,6 +17,7 @@ from acestep.dit.v1 import dit_service_pb2 as pb
 from acestep.dit.v1 import dit_service_pb2_grpc as dit_grpc
 from acestep.music.v1 import music_pb2
 from common.settings import SettingsError, load
+from dit_service import hurry
 from dit_service.checkpoint import CheckpointError, read_tensors
 from dit_service.model_memory import needed_bytes, refuse_unless_they_fit
 from dit_service.network.recordings import Desk
@@ -123,6 +124,13 @@ def test_what_recorded_passes_read_from_counts_as_memory_of_models() -> None:
     for name in names:
         desk = Desk(load_dit(CHECKPOINTS / name, CPU, torch.bfloat16).transformer)
         assert recorded[f"recordings of {name}"] > desk.keys.nbytes + desk.values.nbytes
+
+
+def test_a_machine_that_cannot_build_kernels_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hurry, "why_no_kernels", lambda: "Failed to find C compiler")
+
+    with pytest.raises(CheckpointError, match=r"Failed to find C compiler.*compile=false"):
+        hurry.refuse_without_kernels()
 
 
 def test_settings_have_defaults_for_all_but_the_models() -> None:
