@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -70,6 +71,7 @@ class TorchEngine:
         self.codec = vae
         self._device = device
         self._song_memory = song_memory
+        self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside-device")
         if device.type == "cuda":
             metrics.MEMORY_BYTES.set_function(lambda: torch.cuda.memory_allocated(device))
 
@@ -172,6 +174,7 @@ class TorchEngine:
 
     def _rendered(self, job: RenderJob) -> Generator[Progress | Piece | Due | Song, None, None]:
         watch = Stopwatch(self._device)
+        sound = self._blank(job.frame_count)
         model = self._models[job.model]
         source = yield from self._source(model.networks, job)
         timbre = self._timbre(model, job.reference)
@@ -180,7 +183,7 @@ class TorchEngine:
         steps = 1 + self._source_tiles(job)
         yield Progress(Phase.CONDITIONING, steps, steps)
         latents = yield from self._denoised(model.networks, path, job, watch)
-        yield from self._song(latents[:, : job.frame_count], watch)
+        yield from self._song(latents[:, : job.frame_count], sound, watch)
 
     def _encoding(
         self, waveform: Waveform, tokenizing_model: str | None
@@ -200,7 +203,11 @@ class TorchEngine:
             latents = conditions.decode_codes(self._models[model].networks, source)
         else:
             latents = torch.from_numpy(source)[None].to(self._device)
-        yield from self._song(latents, watch)
+        yield from self._song(latents, self._blank(latents.shape[1]), watch)
+
+    def _blank(self, frames: int) -> "Future[Waveform]":
+        """Memory for so much sound. It is touched meanwhile: a first touch costs more than a copy."""
+        return self._beside.submit(np.full, (frames * self.codec.samples_per_frame, 2), np.float32(0))
 
     def _source(self, networks: DitNetworks, job: RenderJob) -> Generator[Progress, None, Tensor | None]:
         """Latents of the canvas that the job works on, `[1, frames, channels]`."""
@@ -249,11 +256,12 @@ class TorchEngine:
             yield Progress(Phase.DIFFUSION, done, path.step_count)
         return latents
 
-    def _song(self, latents: Tensor, watch: Stopwatch) -> Generator[Progress | Piece | Song, None, None]:
-        """Decode latents `[1, frames, channels]` tile by tile."""
+    def _song(
+        self, latents: Tensor, sound: "Future[Waveform]", watch: Stopwatch
+    ) -> Generator[Progress | Piece | Song, None, None]:
+        """Decode latents `[1, frames, channels]` tile by tile, into `sound`."""
         total = len(self.codec.decode_tiles(latents.shape[1]))
-        waveform = np.empty((latents.shape[1] * self.codec.samples_per_frame, 2), np.float32)
-        at = 0
+        waveform, at = sound.result(), 0
         for done, piece in enumerate(self.codec.decode(latents), start=1):
             part = waveform[at : at + len(piece)]
             part[:] = piece.numpy()
