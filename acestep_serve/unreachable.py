@@ -5,7 +5,7 @@ from acestep_serve.program import program, start
 
 LAST_ERROR = "last error: "
 """Before what gRPC says of the last address that it tried."""
-WHY = {
+NOBODY_THERE = {
     "Connection refused": "nothing listens there",
     "Domain name not found": "the name is not known",
     "address lookup failed": "the name is not known",
@@ -14,6 +14,10 @@ WHY = {
     "timed out": "nothing answers there",
 }
 """gRPC's words, and ours."""
+NO_TLS_THERE = {"WRONG_VERSION_NUMBER": "it speaks no TLS"}
+NOT_TRUSTED = {"CERTIFICATE_VERIFY_FAILED": "its certificate is of no authority that we trust"}
+HUNG_UP = {"Socket closed": "it ends the connection"}
+WHY = NOBODY_THERE | NO_TLS_THERE | NOT_TRUSTED | HUNG_UP
 
 
 def why(message: str) -> str:
@@ -27,8 +31,13 @@ def advice(message: str, address: str) -> str:
     host, colon, port = address.rpartition(":")
     if "://" not in address and not (colon and host and port.isdecimal()):
         return f"an address has a port: --address {address.strip(':')}:50050"
-    if why(message) == message.rpartition(LAST_ERROR)[2]:  # somebody is there
-        return f"if it asks for TLS: {program()} --tls, or --tls-ca FILE, before the command"
+    found = why(message)
+    if found in NO_TLS_THERE.values():
+        return "leave out --tls, --tls-ca, and ACESTEP_TLS and ACESTEP_TLS_CA in the environment"
+    if found in NOT_TRUSTED.values():
+        return f"trust another: {program()} --tls-ca FILE, before the command"
+    if found not in NOBODY_THERE.values():
+        return f"if it asks for TLS: {program()} --tls, --tls-ca or --tls-certificate, before the command"
     if on_this_machine(address):
         return f"start one with: {start()}"
     return "is the address right? --address, or ACESTEP_ADDRESS in the environment"

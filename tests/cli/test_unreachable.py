@@ -11,7 +11,11 @@ REFUSED = (
 NO_NAME = (
     "errors resolving a.invalid:1: [field:hostname lookup error:address lookup failed for a.invalid:1]"
 )
-HANDSHAKE = "failed to connect to all addresses; last error: UNKNOWN: Ssl handshake failed"
+HANDSHAKE = "failed to connect to all addresses; last error: UNKNOWN: Tls handshake failed: "
+PLAIN = HANDSHAKE + "SSL_ERROR_SSL: error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER"
+STRANGE = (
+    HANDSHAKE + "SSL_ERROR_SSL: error:1000007d:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED"
+)
 
 
 @pytest.mark.parametrize(
@@ -23,8 +27,9 @@ HANDSHAKE = "failed to connect to all addresses; last error: UNKNOWN: Ssl handsh
         (REFUSED, "localhost", "nothing listens there", "an address has a port: --address localhost:50050"),
         (NO_NAME, "a.invalid:1", "the name is not known", "is the address right?"),
         (NO_NAME, "dns:///a.invalid", "the name is not known", "is the address right?"),
-        (HANDSHAKE, "localhost:50050", "UNKNOWN: Ssl handshake failed", "if it asks for TLS: "),
-        ("Socket closed", "localhost:50050", "Socket closed", "if it asks for TLS: "),
+        (PLAIN, "localhost:50050", "it speaks no TLS", "leave out --tls"),
+        (STRANGE, "localhost:50050", "its certificate is of no authority that we trust", "trust another: "),
+        ("ipv4:1.2.3.4:5: Socket closed", "a.example:5", "it ends the connection", "if it asks for TLS: "),
     ],
 )
 def test_the_reason_decides_what_to_try(message: str, address: str, why: str, advice: str) -> None:
