@@ -39,6 +39,10 @@ class NotStartableError(Exception):
     """The system cannot start; the message says what to do."""
 
 
+class NoFamilyError(NotStartableError):
+    """There are no models to start with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Where the services listen. Metrics are at `metrics_base`, +1 and +2; 0 for none."""
@@ -218,18 +222,20 @@ def check_door(door: Door) -> None:
 def choose_dits(models: Path, asked: tuple[str, ...]) -> tuple[str, ...]:
     """`asked`, or if empty the turbo model, or else the first there is.
 
-    Raises `NotStartableError` if one is not there, or if `models` lacks anything else.
+    Raises `NotStartableError` if one is not there, `NoFamilyError` if `models` lacks anything else.
     """
     if not models.is_dir():
-        raise NotStartableError(f"there is no folder {models}")
+        raise NoFamilyError(f"there is no folder {models}")
     checkpoints = inventory.of_folder(models)
     lacking = inventory.lacking(checkpoints)
     if lacking:
-        raise NotStartableError(f"{models} lacks a complete {', '.join(kind.value for kind in lacking)}")
+        raise NoFamilyError(f"{models} lacks a complete {', '.join(kind.value for kind in lacking)}")
     complete = [item.name for item in checkpoints if item.kind is Kind.DIT and not item.missing]
     absent = [name for name in asked if name not in complete]
     if absent:
-        raise NotStartableError(f"{models} lacks a complete {', '.join(absent)}")
+        raise NotStartableError(
+            f"{models} lacks a complete {', '.join(absent)}; it has {', '.join(complete)}"
+        )
     return asked or ((PREFERRED_DIT,) if PREFERRED_DIT in complete else (complete[0],))
 
 

@@ -18,6 +18,7 @@ from acestep_serve.supervisor import ServiceFailedError, Timing
 from acestep_serve.system import (
     HOST,
     Door,
+    NoFamilyError,
     NotStartableError,
     Ports,
     System,
@@ -77,11 +78,10 @@ def up(  # noqa: PLR0913 - each parameter is an option
     door = Door(host, tls_certificate, tls_key, tls_client_ca)
     try:
         dits = choose_dits(models, tuple(dit or ()))
-    except NotStartableError as error:
-        _fail(f"{error}; {advice(models)}")
-    try:
         check_door(door)
         check_device(device.value)
+    except NoFamilyError as error:
+        _fail(f"{error}; {advice(models)}")
     except NotStartableError as error:
         _fail(str(error))
     ports = Ports(port, lm_port, dit_port, metrics_port_base)
