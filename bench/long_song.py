@@ -6,13 +6,14 @@ of so many seconds, streams their audio, and prints the process' peak of residen
 
 import resource
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb2
 from acestep.music.v1 import music_pb2
-from dit_service import delivery, orders, wire
+from dit_service import delivery, heap, orders, wire
 from dit_service.engine import Piece, Song
 from dit_service.loudness import measure
 from dit_service.torch_engine import TorchEngine
@@ -47,7 +48,7 @@ def rendered_mib(engine: TorchEngine, seconds: float) -> float:
     return float(song.waveform.nbytes / MIB)
 
 
-def main(seconds: float, folder: Path, model: str) -> None:
+def compare(seconds: float, folder: Path, model: str) -> None:
     torch.set_num_threads(1)
     engine = TorchEngine.load(folder, (model,), "cpu")
     before = rendered_mib(engine, FIRST_S)
@@ -62,4 +63,11 @@ def main(seconds: float, folder: Path, model: str) -> None:
 
 if __name__ == "__main__":
     given = dict(enumerate(sys.argv[1:]))
-    main(float(given.get(0, 600)), Path(given.get(1, CHECKPOINTS)), given.get(2, MODELS["turbo"]))
+    heap.share()
+    with ThreadPoolExecutor(1) as lane:  # a thread renders in the service too
+        lane.submit(
+            compare,
+            float(given.get(0, 600)),
+            Path(given.get(1, CHECKPOINTS)),
+            given.get(2, MODELS["turbo"]),
+        ).result()

@@ -7,7 +7,7 @@ from acestep.dit.v1 import dit_service_pb2_grpc as dit_grpc
 from common.server import serving, until_signalled
 from common.service import run
 from common.slot import Slot
-from dit_service import compile_cache
+from dit_service import compile_cache, heap
 from dit_service.engine import Engine
 from dit_service.lane import Lane
 from dit_service.servicer import DitServicer, Limits
@@ -52,4 +52,5 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
+    heap.share()
     run(Settings, "ACESTEP_DIT", main)

@@ -349,7 +349,10 @@ def test_an_absent_diffusion_model_is_named(site: Site) -> None:
     result = site.run(site.up("--dit", "acestep-v15-sft"))
 
     assert result.returncode == 1
-    assert "models lacks a complete acestep-v15-sft; it has acestep-v15-base, acestep-v15-turbo" in result.stderr
+    assert (
+        "models lacks a complete acestep-v15-sft; it has acestep-v15-base, acestep-v15-turbo"
+        in result.stderr
+    )
 
 
 def test_a_detached_system_runs_on_until_down(site: Site) -> None:
