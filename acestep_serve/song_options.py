@@ -81,7 +81,7 @@ SONG_OPTIONS = (
     Option("dit_seeds", str, "batch.dit_seeds", "Seeds by song, of the diffusion alone.", numbers(int)),
     Option("plan_seed", int, "batch.plan_seed", "Seed of the plan."),
     Option("use_random_seed", bool, "batch.use_random_seed", "Ignore the seeds given."),
-    Option("batch_size", int, "batch.batch_size", "Number of songs, 1 to 8."),
+    Option("batch_size", int, "batch.batch_size", "Number of songs, 1 to 8; absent: as many as seeds are given."),
     Option("thinking", bool, "lm.thinking", "Let the language model write audio codes."),
     Option("lm_temperature", float, "lm.sampling.temperature", "Temperature of the language model, 0 to 2."),
     Option("lm_cfg_scale", float, "lm.cfg_scale", "Guidance of the codes, 1 to 3; absent: as the language model recommends, or 2."),
@@ -136,6 +136,7 @@ def song_request(given: Mapping[str, Any]) -> pb.GenerateMusicRequest:
         raise typer.BadParameter("give --seed or --seeds, not both")
     request = pb.GenerateMusicRequest()
     others = fill(request, SONG_OPTIONS, given)
+    _count_songs(request.batch)
     start, end = others.get("repainting_start"), others.get("repainting_end")
     if given["regions"] and (start, end) != (None, None):
         raise typer.BadParameter("give --regions, or --repainting-start and --repainting-end, not both")
@@ -144,3 +145,10 @@ def song_request(given: Mapping[str, Any]) -> pb.GenerateMusicRequest:
         if end is not None and end != -1:  # upstream writes -1 for the end of the file
             region.end_seconds = end
     return request
+
+
+def _count_songs(batch: pb.BatchParams) -> None:
+    """Several seeds are as many songs, if nothing else is said."""
+    seeds = max(len(batch.seeds), len(batch.lm_seeds), len(batch.dit_seeds))
+    if seeds > 1 and not batch.HasField("batch_size"):
+        batch.batch_size = seeds

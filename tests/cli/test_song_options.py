@@ -68,13 +68,28 @@ def test_options_set_their_fields() -> None:
             retake_seed=5,
         ),
         cover=music_pb2.CoverParams(cover_noise_strength=0.5),
-        batch=pb.BatchParams(seeds=[1, 2]),
+        batch=pb.BatchParams(seeds=[1, 2], batch_size=2),
         lm=pb.LmParams(
             sampling=music_pb2.LmSampling(top_p=1.0),
             chain_of_thought=music_pb2.ChainOfThought(use_cot_caption=False),
         ),
         output=pb.OutputParams(audio_format=music_pb2.AUDIO_FORMAT_MP3),
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "songs"),
+    [
+        ({"seed": "1"}, 0),
+        ({"dit_seeds": "1,2,3", "lm_seeds": "7"}, 3),
+        ({"seeds": "1,2", "batch_size": "4"}, 4),
+    ],
+    ids=str,
+)
+def test_several_seeds_are_as_many_songs_unless_another_number_is_asked_for(
+    values: dict[str, object], songs: int
+) -> None:
+    assert song_request(given(**values)).batch.batch_size == songs
 
 
 def test_a_repaint_to_the_end_of_the_file_has_no_end() -> None:

@@ -84,7 +84,7 @@ async def ten_seconds() -> AsyncIterator[pb.RenderRequest]:
 async def test_a_model_that_is_not_there_stops_the_service() -> None:
     settings = {"models": str(CHECKPOINTS), "loaded_models": "acestep-v15-sft"}
     async with started(**settings, address="localhost:0", metrics_port="0") as process:
-        _, errors = await asyncio.wait_for(process.communicate(), 60)
+        _, errors = await asyncio.wait_for(process.communicate(), 120)
 
     assert process.returncode == 1
     assert b"acestep-v15-sft" in errors
