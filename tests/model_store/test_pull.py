@@ -104,6 +104,16 @@ def test_a_broken_line_is_taken_up_near_where_it_broke(hub: HubServer, tmp_path:
     assert notes.received == len(large)
 
 
+def test_what_arrived_damaged_is_fetched_anew_by_the_next_pull(hub: HubServer, tmp_path: Path) -> None:
+    hub.damaged.add("model.safetensors")
+    refused(hub, tmp_path)
+    hub.damaged.clear()
+
+    pull(hub, tmp_path)
+
+    assert (tmp_path / BASE.name / "model.safetensors").read_bytes() == WEIGHTS
+
+
 def test_a_checkpoint_that_was_replaced_half_way_passes_for_no_revision(
     hub: HubServer, tmp_path: Path
 ) -> None:
