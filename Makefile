@@ -55,8 +55,9 @@ soak: install ## The LM under load with too little memory: tokens, leaks, memory
 load: install models/tiny ## Load for the tiny system, or for one at an address (ARGS='--address host:port --rate 0.5')
 	$(BIN)/python -m bench.load $(ARGS)
 
-faults: install ## Killed and paused processes, cut networks, full disks ...; the table of docs/reliability.md (ten minutes)
+faults: install models/tiny ## Killed and paused processes, cut networks, full disks ...; the table of docs/reliability.md (half an hour)
 	$(BIN)/python -m bench.faults --write docs/reliability.md $(ARGS)
+	$(BIN)/python -m bench.faults --write docs/reliability.md --models models/tiny
 
 golden: install ## Replay recorded cases of the reference, a line for each (GOLDEN=directory)
 	$(BIN)/python -m bench.golden $(GOLDEN)
