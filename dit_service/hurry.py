@@ -42,8 +42,7 @@ def hurry(networks: DitNetworks, recorder: Recorder) -> None:
     lyrics = networks.conditioner.lyric_encoder
     lyrics.hurried = EncoderRecordings(lyrics, LYRIC_LENGTHS, recorder)
     recordings = Recordings(network, recorder)
-    # The longest first: by that kernels are tuned.
-    recordings.warm(range(WARM_TOKENS, 0, -STEP), guided=not networks.is_turbo)
+    recordings.warm(range(STEP, WARM_TOKENS + 1, STEP), guided=not networks.is_turbo)
     if not networks.is_turbo:  # some steps of a guided song are not, and some songs
         recordings.warm([STEP], guided=False)
     network.hurried = recordings

@@ -11,8 +11,8 @@ import triton.language as tl
 from torch import Tensor
 
 LOG2_E = 1.4426950408889634
-CROWDS = (512, 1024, 4096)
-"""Counts of queries between which blocks of other sizes are best: many keep a GPU busy in large ones."""
+CROWD = 1024
+"""More queries than these keep a GPU busy in large blocks; fewer are better cut into small ones."""
 
 
 @triton.jit
@@ -128,7 +128,7 @@ def attend(
     _attend[grid](
         queries, keys, values, mixed, queries if norm is None else norm, asking, heard,
         queries.stride(0), keys.stride(0), values.stride(0), width**-0.5 * LOG2_E, epsilon,
-        sum(len(queries) > count for count in CROWDS),
+        int(len(queries) > CROWD),
         HEADS=heads, SHARED=heads // keys.shape[1], WIDTH=width, REACH=reach, NORMED=norm is not None,
     )  # fmt: skip
     return mixed

@@ -39,10 +39,6 @@ KEPT = 96
 batches that change with every song that comes or ends would be recorded over and over."""
 
 
-WARM_HEARD = 512
-"""Tokens of the condition that kernels are tuned by: most have about as many."""
-
-
 @dataclass(frozen=True, slots=True)
 class Size:
     """What a graph is made for; rows that are smaller leave the rest alone."""
@@ -190,9 +186,7 @@ class Recordings:
     def warm(self, token_counts: Sequence[int], guided: bool) -> None:
         """Compile, record passes of a song of so many tokens, and try one that is too long for it."""
         network, sizes = self._network, self._network.sizes
-        condition = torch.zeros(
-            WARM_HEARD, sizes.condition_width, device=network.device, dtype=network.dtype
-        )
+        condition = torch.zeros(STEP, sizes.condition_width, device=network.device, dtype=network.dtype)
         heard = network.heard(condition)
         (moment,) = network.moments([1.0])
         for count in (*token_counts, 2 * MAX_TOKENS):
