@@ -12,6 +12,7 @@ its engine's, waiting left out.
 import argparse
 import asyncio
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ DIT = "acestep-v15-turbo"
 LM_STAGES, AUDIO_STAGES = ("plan", "codes"), ("conditioning", "diffusion", "decoding")
 LINES = ("lm_queue", "dit_queue")
 PATIENCE_S = 600.0
+TELL_EVERY_S = 5.0
 KV_CACHE_GIB_PER_SONG = 0.5
 """Two rows of 1,200 codes and a prompt, at 115 kB a token, are 0.4."""
 
@@ -131,10 +133,12 @@ async def sustained(
 
     async with asyncio.TaskGroup() as group:
         makers = [group.create_task(make(place)) for place in range(at_once)]
-        while len(done) < at_once:  # the first come all at the same time
+        while len(done) < at_once:  # the first are planned all at once, and rendered as never before
             await asyncio.sleep(0.1)
         since, spent = time.perf_counter(), cpu_seconds(pids)
-        await asyncio.sleep(seconds)
+        while (left_s := since + seconds - time.perf_counter()) > 0:
+            await asyncio.sleep(min(left_s, TELL_EVERY_S))
+            print(f"{len(done)} songs, {time.perf_counter() - since:.0f} s", file=sys.stderr, flush=True)
         until, after = time.perf_counter(), cpu_seconds(pids)
         for maker in makers:
             maker.cancel()
@@ -172,8 +176,7 @@ async def measured(options: argparse.Namespace, models: Path, logs: Path) -> Non
     start = time.perf_counter()
     async with running(found) as children, connect(found[-1].address) as client:
         print(f"ready after {time.perf_counter() - start:.0f} s", flush=True)
-        for seed in range(2):  # what is made at the first use
-            await song(client, 1_000 + seed, options.duration)
+        await song(client, 1_000, options.duration)  # what is made at the first use
         await alone(client, options.duration, options.songs)
         pids = {service.name: children[service.address].pid for service in found}
         await sustained(client, options.duration, options.at_once, options.seconds, pids)
