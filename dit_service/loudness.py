@@ -72,8 +72,8 @@ PLACES = np.array([NEAR, BETWEEN, BETWEEN[::-1], NEAR[::-1]], np.float32)
 
 ROWS = 200
 """Of one matrix product: so small a one BLAS does on the thread that asks for it."""
-THREADS = 2
-"""To measure one song. Several songs are measured at once, beside the thread that drives the device."""
+THREADS = ThreadPoolExecutor(4, "loudness")
+"""For all songs: more would too often take Python's lock from the thread that drives the device."""
 
 
 def _interpolation() -> npt.NDArray[np.float32]:
@@ -105,8 +105,7 @@ def measure(waveform: Waveform) -> Loudness:
         sides = np.ascontiguousarray(padded[place * HOP : (place + 1) * HOP + LEAD].T)
         return _segment_powers(sides), _true_peak(sides[:, LEAD - TAPS + 1 :])
 
-    with ThreadPoolExecutor(THREADS) as threads:
-        powers, peaks = zip(*threads.map(measured, range(count)), strict=True)
+    powers, peaks = zip(*THREADS.map(measured, range(count)), strict=True)
     peak = max(peaks)
     whole = np.concatenate(powers)[: len(waveform) // SEGMENT]
     return Loudness(_gated(whole), 20 * math.log10(peak) if peak > 0 else None)
