@@ -8,15 +8,15 @@ import numpy as np
 CODE_RATE_HZ = 5.0
 PLAN_TOKENS = 200.0
 """Of a plan: about what released models write (metadata, a caption)."""
-LM_STEP_MS = {1: 1.86, 32: 3.43}
-"""By pairs of rows: "guided, codes", on an H100; what lies between was not run, and is interpolated."""
+LM_STEP_MS = {1: 1.82, 8: 2.12, 32: 2.95}
+"""By pairs of rows: "guided, codes", on an H200, 2026-11-26; what lies between is interpolated."""
 LM_ROOM = 32
 """Pairs at once; more were not measured."""
-VAE_MS_PER_S = 98.0 / 240.0
-"""Decoding of 240 s in tiles, copied to the host; on an H100, 2026-11-25."""
-CONDITIONING_MS = 110.0
-"""What the audio stages of a song alone take beside its steps and its decoding: 105, 114 and 115 ms for 30,
-240 and 600 s, on an H100, 2026-11-25. Most of it the device waits for the host."""
+VAE_MS_PER_S = 96.0 / 240.0
+"""Decoding of 240 s in tiles, copied to the host; on an H200, 2026-11-26."""
+CONDITIONING_MS = 12.0
+"""What the audio stages of a song alone take beside its steps and its decoding: 7 and 17 ms for 30 and
+240 s, on an H200, 2026-11-26. Most of it the device waits for the host."""
 PCM_BYTES_PER_S = 48_000 * 2 * 4
 """What the diffusion sends to the gateway."""
 
@@ -30,7 +30,7 @@ class Diffusion:
 
 
 EAGER = Diffusion("eager", {30.0: 191.3, 120.0: 130.6, 240.0: 237.4})
-GRAPHS = Diffusion("compiled, graphs", {30.0: 30.9, 120.0: 82.1, 240.0: 165.2})
+GRAPHS = Diffusion("compiled, graphs", {30.0: 29.8, 120.0: 78.9, 240.0: 158.5})
 
 
 @dataclass(frozen=True, slots=True)
