@@ -1,7 +1,7 @@
 """Put a style, a key and a tempo into parts: who plays when, and what."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,11 @@ from training.theory import Key
 from training.voices import DRUM_KITS, VOICES
 
 Writer = Callable[[Bar], list[Event]]
+
+TICK_S = 0.01
+"""Notes begin on whole ticks, of which four make a latent frame."""
+SLOW_BAR_S = 2.2
+"""Bars of four beats that are longer have two chords."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +50,17 @@ class Grid:
         return self.steps * self.step_s
 
     @property
+    def halves(self) -> "Grid":
+        """Where chords change: twice in a slow bar of four."""
+        return replace(self, meter=2) if self.meter == 4 and self.bar_s > SLOW_BAR_S else self
+
+    @property
     def bars(self) -> int:
         """Those that begin within the song."""
         return max(2, int(np.ceil(self.duration_s / self.bar_s - 1e-6)))
 
     def seconds(self, step: float) -> float:
-        return step * self.step_s
+        return round(step * self.step_s / TICK_S) * TICK_S
 
 
 def arrange(
@@ -60,6 +70,11 @@ def arrange(
     band = _band(style, grid, draw)
     form = _form(grid, tuple(band), draw)
     bars = _bars(style, key, grid, form, draw)
+    halves = grid.halves
+    phrases = bars
+    if halves != grid:
+        twice = [(name, 2 * start, roles) for name, start, roles in form]
+        phrases = _bars(style, key, halves, twice, draw)
     writers: dict[str, Writer] = {
         "drums": lambda bar: patterns.drums(bar, GROOVES[style.groove][grid.meter]),
         "percussion": lambda bar: patterns.percussion(bar, PERCUSSION[band["percussion"]]),
@@ -70,7 +85,8 @@ def arrange(
     }
     parts = []
     for role, instrument in band.items():
-        notes = _written(writers[role], role, bars, grid)
+        struck = role in ("drums", "percussion")
+        notes = _written(writers[role], role, bars if struck else phrases, grid if struck else halves)
         if len(notes):
             parts.append(_part(role, instrument, notes, style))
     sections = tuple(
@@ -88,8 +104,8 @@ def _band(style: Style, grid: Grid, draw: np.random.Generator) -> dict[str, str]
     if draw.random() < style.percussion:
         band["percussion"] = str(draw.choice(list(PERCUSSION)))
     for role, choices, chance in (
-        ("bass", style.bass, 0.85),
-        ("chords", style.chords, 0.85),
+        ("bass", style.bass, 0.9),
+        ("chords", style.chords, 0.9),
         ("pad", style.pads, 0.3),
         ("lead", style.leads, 0.6),
     ):
@@ -172,7 +188,7 @@ def _written(
     return np.array(rows, np.float32).reshape(-1, 4)
 
 
-LEVELS = {"drums": 1.0, "percussion": 0.5, "bass": 0.85, "chords": 0.5, "pad": 0.4, "lead": 0.62}
+LEVELS = {"drums": 1.0, "percussion": 0.5, "bass": 0.85, "chords": 0.5, "pad": 0.45, "lead": 0.62}
 PANS = {"chords": -0.3, "lead": 0.3, "percussion": 0.4}
 
 

@@ -9,6 +9,8 @@ from training.theory import Key, close_to
 from training.voices import HITS
 
 LOUD, SOFT = 1.0, 0.55
+BASS, CHORDS, PAD = 44, 62, 70
+"""MIDI numbers around which they play: each has a register of its own, and so has the lead above them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def _groove(bar: Bar, groove: Groove) -> list[Event]:
 
 
 def bass(bar: Bar, line: str) -> list[Event]:
-    root, *_ = close_to([bar.key.pitch(bar.degree, 1)], 35)
+    root, *_ = close_to([bar.key.pitch(bar.degree, 1)], BASS)
     fifth = root + 7
     if bar.is_last or line == "roots":
         events = [Event(0, bar.steps, root, 0.9)]
@@ -104,7 +106,7 @@ def bass(bar: Bar, line: str) -> list[Event]:
             events = [Event(0, half, root, 0.9), Event(half, bar.steps - half, fifth, 0.75)]
         return events
     if line == "walking":
-        tones = close_to(bar.key.chord(bar.degree, 4, 1), 38)
+        tones = close_to(bar.key.chord(bar.degree, 4, 1), BASS + 3)
         return [
             Event(beat * bar.beat, bar.beat, root if beat == 0 else int(bar.draw.choice(tones)), 0.85)
             for beat in range(bar.steps // bar.beat)
@@ -123,7 +125,7 @@ def bass(bar: Bar, line: str) -> list[Event]:
 
 
 def chords(bar: Bar, pattern: str) -> list[Event]:
-    tones = close_to(bar.key.chord(bar.degree, bar.size, 4), 62)
+    tones = close_to(bar.key.chord(bar.degree, bar.size, 4), CHORDS)
     if bar.is_last:
         return [Event(0, bar.steps, tone) for tone in tones]
     if pattern == "arpeggio":
@@ -157,7 +159,7 @@ def _chord_spots(bar: Bar, pattern: str) -> list[tuple[float, float, float]]:
 
 
 def pad(bar: Bar) -> list[Event]:
-    tones = close_to(bar.key.chord(bar.degree, 3, 4), 64)
+    tones = close_to(bar.key.chord(bar.degree, 3, 4), PAD)
     return [Event(0, bar.steps, tone, 0.7) for tone in tones]
 
 

@@ -4,10 +4,10 @@ import math
 
 from model_store.tiny.dims import Layer
 
-LATENT_CHANNELS = 32
-VAE_MULTIPLES = (1, 2, 2, 4, 4)
-VAE_STRIDES = (2, 4, 4, 6, 10)
-VAE_CHANNELS = 32
+LATENT_CHANNELS = 16
+VAE_MULTIPLES = (1, 2, 2, 4, 8)
+VAE_STRIDES = (4, 2, 4, 6, 10)
+VAE_CHANNELS = 40
 """Of the decoder at 48 kHz."""
 
 FSQ_LEVELS = (8, 5, 5, 5)

@@ -71,10 +71,10 @@ PERCUSSION: dict[str, Groove] = {
 }
 
 PROGRESSIONS = {
-    "major": ((0, 3, 4, 0), (0, 4, 3, 0), (0, 3, 0, 4), (0, 5, 3, 4)),
-    "minor": ((0, 3, 4, 0), (0, 5, 3, 4), (0, 3, 6, 0), (0, 3, 0, 4)),
+    "major": ((0, 3, 4, 0), (0, 4, 3, 0), (0, 1, 4, 0), (0, 3, 4, 5)),
+    "minor": ((0, 3, 4, 0), (0, 5, 6, 0), (0, 3, 6, 0), (0, 4, 3, 0)),
 }
-"""Each begins on the tonic and sounds the whole scale, so that the key can be heard in a few bars."""
+"""Each begins on the tonic and sounds the whole scale with its first three chords: a key can be heard soon."""
 
 STYLES = (
     Style(name="house", words=("house", "deep house", "dance"), moods=("energetic", "uplifting", "hypnotic"),

@@ -1,8 +1,12 @@
 """Songs to sound, in torch: many notes at once, on a CPU or a GPU.
 
 A note reads two single-cycle tables, bright and dark, and fades from one to the other, which is what a
-closing filter does to it. Drums are one-shots, made once. Nothing is random and nothing reverberates: a
-small codec can learn such sounds. Everything after the notes is linear, so that stems add up to the mix.
+closing filter does to it. Nothing is random and nothing reverberates. Everything after the notes is linear,
+so that stems add up to the mix.
+
+Sounds fit into the codec's frames, so that a small codec can learn them: every tone is tuned to go round
+whole times in `TUNING_FRAMES`, and its phase is counted from the song's first sample, not from its own.
+What sounds in a frame is then told by its notes and by its place among those frames; no phase is free.
 """
 
 import math
@@ -14,12 +18,12 @@ import torch
 from torch import Tensor
 
 from common.music import SAMPLE_RATE_HZ
-from training.drumkits import HIT_SAMPLES, kits
+from training.drumkits import FRAME, HIT_SAMPLES, kits
 from training.song import Part, Song
 from training.voices import TRACKS, VOICES, Voice
 
 TABLE = 2048
-HIGHEST_HZ = 9_000.0
+HIGHEST_HZ = 7_000.0
 HARMONICS = (4, 8, 16, 32, 64, 128, 256)
 """Tables hold so many harmonics; a note takes the richest that stays below `HIGHEST_HZ`."""
 
@@ -28,6 +32,11 @@ BUCKETS_S = (0.15, 0.3, 0.6, 1.2, 2.4, 5.0, 12.0)
 
 BLOCK = 24_000_000
 """Samples made at a time, which bounds the memory."""
+
+TUNING_FRAMES, HIGH_TUNING_FRAMES = 8, 4
+"""Latent frames after which a tone repeats: below middle C, and from there on, where fewer are fine enough.
+Against equal temperament this is 10 cents off in the mean, and 24 for the worst note of a bass."""
+MIDDLE_C = 60
 
 LOUDNESS = 0.13
 """Root mean square of a mix, where its peak allows."""
@@ -44,7 +53,8 @@ class NoteBatch:
     start: Tensor
     """In samples."""
     length_s: Tensor
-    frequency: Tensor
+    turns: Tensor
+    """Of the tone within `TUNING_FRAMES`, whole."""
     strength: Tensor
     voice: Tensor
     """Number of the voice."""
@@ -64,6 +74,7 @@ class Synth:
                 "sustain",
                 "release_s",
                 "fading_s",
+                "tremolo",
                 "gain",
             )
         }
@@ -106,15 +117,13 @@ class Synth:
             start, length, pitch, strength = part.notes.T.astype(np.float64)
             rows = np.full(len(start), number)
             kinds = np.full(len(start), self._numbers[part.instrument])
-            columns.append(np.stack([rows, start, length, 440 * 2 ** ((pitch - 69) / 12), strength, kinds]))
-        row, start, length, frequency, strength, kind = torch.tensor(np.concatenate(columns, 1)).to(
-            self.device
-        )
+            columns.append(np.stack([rows, start, length, _turns(pitch), strength, kinds]))
+        row, start, length, turns, strength, kind = torch.tensor(np.concatenate(columns, 1)).to(self.device)
         return NoteBatch(
             row=row.long(),
             start=(start * SAMPLE_RATE_HZ).round().long(),
             length_s=length.float(),
-            frequency=frequency.float(),
+            turns=turns.long(),
             strength=strength.float(),
             voice=kind.long(),
         )
@@ -142,12 +151,14 @@ class Synth:
         """`[block, samples]`."""
         kind = notes.voice[block]
         setting = {name: values[kind, None] for name, values in self._settings.items()}
-        length, frequency = notes.length_s[block, None], notes.frequency[block, None]
-        t = torch.arange(samples, device=self.device)[None] / SAMPLE_RATE_HZ
-        cycles = frequency * t
-        rich = (HIGHEST_HZ / frequency).clamp(4, 256).log2().floor().long() - 2
+        length, turns = notes.length_s[block, None], notes.turns[block, None]
+        count = torch.arange(samples, device=self.device)[None]
+        t, place = count / SAMPLE_RATE_HZ, notes.start[block, None] + count
+        rich = (HIGHEST_HZ / turns * TUNING_FRAMES * FRAME / SAMPLE_RATE_HZ).clamp(
+            4, 256
+        ).log2().floor().long() - 2
         table = (kind[:, None] * len(HARMONICS) + rich) * 2 * TABLE
-        at = (cycles % 1) * TABLE
+        at = (turns * place) % (TUNING_FRAMES * FRAME) * (TABLE / (TUNING_FRAMES * FRAME))
         whole = at.long().clamp(max=TABLE - 1)
         share, after = at - whole, (whole + 1) % TABLE
         bright = torch.lerp(self._tables[table + whole], self._tables[table + after], share)
@@ -158,6 +169,10 @@ class Synth:
         envelope = held * (t / setting["attack_s"]).clamp(max=1)
         envelope = envelope * torch.exp(-(t - length).clamp(min=0) * 3 / setting["release_s"])
         ending = ((length + 2 * setting["release_s"] - t) / 0.005).clamp(0, 1)
+        swing = torch.cos(
+            place % (HIGH_TUNING_FRAMES * FRAME) * (2 * math.pi / (HIGH_TUNING_FRAMES * FRAME))
+        )
+        wave = wave * (1 - setting["tremolo"] * (0.5 - 0.5 * swing))
         return wave * envelope * ending * (notes.strength[block, None] * setting["gain"])
 
     def _play_hits(self, sound: Tensor, struck: Sequence[tuple[int, Part]]) -> None:
@@ -168,8 +183,11 @@ class Synth:
         place = torch.arange(HIT_SAMPLES, device=self.device)
         for block in torch.arange(len(notes), device=self.device).split(BLOCK // HIT_SAMPLES):
             start, _, hit, strength = notes[block].T
-            shots = self._kits[kit[block], hit.long()] * strength[:, None]
             at = (start * SAMPLE_RATE_HZ).round().long()[:, None] + place
+            which = kit[block], hit.long()
+            ringing = self._kits.ringing[which].gather(1, at % FRAME)
+            shots = self._kits.struck[which] + self._kits.envelope[which] * ringing
+            shots = shots * strength[:, None]
             shots = torch.where(at < sound.shape[1], shots, 0.0)
             at = at.clamp(max=sound.shape[1] - 1) + row[block, None] * sound.shape[1]
             sound.view(-1).index_add_(0, at.view(-1), shots.view(-1))
@@ -181,6 +199,13 @@ def _levelled(stems: Tensor) -> Tensor:
     peak = mix.abs().amax((1, 2)).clamp(min=1e-6)
     gain = torch.minimum(LOUDNESS / loudness, PEAK / peak)
     return stems * gain[:, None, None, None]
+
+
+def _turns(pitch: np.ndarray) -> np.ndarray:
+    """Of MIDI numbers, in `TUNING_FRAMES`."""
+    turns = 440 * 2 ** ((pitch - 69) / 12) * TUNING_FRAMES * FRAME / SAMPLE_RATE_HZ
+    step = np.where(pitch < MIDDLE_C, 1, TUNING_FRAMES // HIGH_TUNING_FRAMES)
+    return np.round(turns / step) * step
 
 
 def _tables(voices: Sequence[Voice]) -> Tensor:

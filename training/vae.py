@@ -22,11 +22,11 @@ from training.synth import Synth
 
 SONG_S = 12.0
 FRAME = SAMPLE_RATE_HZ // LATENT_RATE_HZ
-CROP_FRAMES = 16
-EDGE_FRAMES = 1
+CROP_FRAMES = 24
+EDGE_FRAMES = 2
 """At both ends of a crop, where the codec hears silence that is not in the song: not compared."""
 LEARNING_RATE = 1e-3
-KL_WEIGHT = 1e-4
+KL_WEIGHT = 2e-4
 WAVE_WEIGHT = 2.0
 MARKS_WEIGHT = 0.6
 DECODER_NOISE = 0.1
@@ -182,6 +182,8 @@ def train(
             seen = {name: float(value.detach()) for name, value in figures.items()}
             valid = validate(vae, mixes) if step % (10 * arguments.every) == 0 else {}
             journal.note(step=step, seconds=budget.elapsed_s, **seen, **valid)
+        if step % (20 * arguments.every) == 0:  # what is left of a run that is ended early
+            oobleck.save(vae, arguments.out / "unfinished", torch.float16)
         step += 1
 
 
@@ -192,8 +194,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--decoder", action="store_true", help="train the decoder only")
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--steps", type=int, help="train so many steps, whatever the time")
-    parser.add_argument("--songs", type=int, default=800)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--songs", type=int, default=1600)
+    parser.add_argument("--batch", type=int, default=20)
     parser.add_argument("--rate", type=float, default=LEARNING_RATE)
     parser.add_argument("--every", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)

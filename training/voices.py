@@ -28,6 +28,8 @@ class Voice:
     release_s: float = 0.08
     fading_s: float = 0.2
     """Time from bright to dark, by 1/e."""
+    tremolo: float = 0.0
+    """How much of the strength comes and goes, once in four latent frames."""
     gain: float = 1.0
 
 
@@ -68,25 +70,25 @@ VOICES = {
     voice.name: voice
     for voice in (
         _voice("electric bass", "bass", plucked(0.18, 1.2), lowpass(plucked(0.3), 3),
-               decay_s=0.9, sustain=0.25, fading_s=0.15, gain=1.25),
+               decay_s=0.9, sustain=0.3, fading_s=0.15, gain=1.2),
         _voice("synth bass", "bass", lowpass(saw(), 9), lowpass(saw(), 3),
-               decay_s=0.3, sustain=0.6, fading_s=0.1, gain=1.1),
-        _voice("piano", "keyboard", lowpass(plucked(0.12), 8), lowpass(plucked(0.12), 3),
+               decay_s=0.3, sustain=0.7, fading_s=0.1, gain=1.0),
+        _voice("piano", "keyboard", lowpass(plucked(0.12), 6), lowpass(plucked(0.12), 2),
                decay_s=1.0, fading_s=0.3, release_s=0.1, gain=1.0),
-        _voice("organ", "keyboard", drawbars((1, 1), (2, 0.8), (3, 0.7), (4, 0.4), (6, 0.3)),
-               drawbars((1, 1), (2, 0.8), (3, 0.6), (4, 0.3)), attack_s=0.01, sustain=1.0, gain=0.55),
-        _voice("acoustic guitar", "guitar", lowpass(plucked(0.2, 0.8), 10), lowpass(plucked(0.2), 4),
-               decay_s=0.5, fading_s=0.15, gain=1.0),
-        _voice("synth lead", "synth", lowpass(square(0.9), 10), lowpass(square(), 7),
-               attack_s=0.01, decay_s=0.5, sustain=0.7, gain=0.65),
-        _voice("synth pad", "synth", lowpass(saw(), 5), lowpass(saw(), 4),
-               attack_s=0.2, sustain=1.0, release_s=0.25, fading_s=1.0, gain=0.5),
-        _voice("strings", "strings", formant(lowpass(saw(1.1), 10), 4, 3, 0.8), lowpass(saw(), 7),
-               attack_s=0.12, sustain=1.0, release_s=0.2, gain=0.5),
-        _voice("flute", "woodwinds", drawbars((1, 1), (2, 0.35), (3, 0.12)),
-               drawbars((1, 1), (2, 0.25), (3, 0.06)), attack_s=0.05, sustain=0.9, decay_s=0.3, gain=0.85),
-        _voice("brass", "brass", formant(lowpass(saw(0.8), 12), 5, 4, 1.2), lowpass(saw(), 5),
-               attack_s=0.04, decay_s=0.4, sustain=0.75, fading_s=0.25, gain=0.6),
+        _voice("organ", "keyboard", drawbars((1, 1), (2, 0.9), (3, 0.6), (4, 0.6), (8, 0.4)),
+               drawbars((1, 1), (2, 0.9), (3, 0.6), (4, 0.6), (8, 0.4)), attack_s=0.01, sustain=1.0, gain=0.55),
+        _voice("acoustic guitar", "guitar", formant(plucked(0.2, 0.7), 6, 3, 2.0), lowpass(plucked(0.2), 5),
+               decay_s=0.35, fading_s=0.15, gain=1.05),
+        _voice("synth lead", "synth", lowpass(square(0.8), 12), lowpass(square(0.9), 9),
+               attack_s=0.01, decay_s=0.5, sustain=0.8, gain=0.65),
+        _voice("synth pad", "synth", lowpass(square(), 6), lowpass(square(), 5),
+               attack_s=0.2, sustain=1.0, release_s=0.25, fading_s=1.0, gain=0.6),
+        _voice("strings", "strings", lowpass(saw(0.8), 12), lowpass(saw(0.9), 9),
+               attack_s=0.1, sustain=1.0, release_s=0.2, tremolo=0.6, gain=0.65),
+        _voice("flute", "woodwinds", drawbars((1, 1), (2, 0.2)),
+               drawbars((1, 1), (2, 0.12)), attack_s=0.05, sustain=0.9, decay_s=0.3, gain=0.85),
+        _voice("brass", "brass", formant(saw(0.8), 5, 3, 2.5), formant(saw(1.0), 4, 2, 1.5),
+               attack_s=0.04, decay_s=0.4, sustain=0.8, fading_s=0.25, gain=0.6),
     )
 }  # fmt: skip
 
