@@ -1,4 +1,4 @@
-"""Does the micro family obey? `python -m bench.micro --models FOLDER --json FILE [--songs 12]`.
+"""Does the micro family obey? `python -m bench.micro --models FOLDER --json FILE [--workers 8]`.
 
 Every figure is of songs that nothing was trained on: their captions and metadata are asked for, and
 `bench.micro_measures` hears what comes. The first rows measure the synthesizer's own songs: what the
@@ -7,8 +7,10 @@ tools cannot hear there, they cannot miss in a render.
 
 import argparse
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,6 @@ from training import ear, spectral
 from training.captions import describe
 from training.compose import compose
 from training.export import LANGUAGE_MODEL_NAME
-from training.song import Song
 from training.synth import Synth
 from training.voices import TRACKS
 
@@ -33,6 +34,8 @@ SECONDS = 10.0
 EAR = Path(__file__).with_name("micro_ear.safetensors")
 REGION_S = (4.0, 6.5)
 GUIDANCE = 3.0
+FEW = 6
+"""Songs of which figures are taken that hardly differ from song to song."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,191 +55,198 @@ class Row:
     """Of those that were not, how many are not heard."""
 
 
+@dataclass(slots=True)
+class Verdict:
+    """Of one sound, what `Row` has shares of."""
+
+    tempo: list[bool] = field(default_factory=list)
+    key: list[bool] = field(default_factory=list)
+    tonic: list[bool] = field(default_factory=list)
+    heard: list[bool] = field(default_factory=list)
+    silent: list[bool] = field(default_factory=list)
+
+
+Found = dict[str, list[float]]
+"""Named values of one song; a figure is their mean over songs, or their largest."""
+
+
 class Bench:
-    def __init__(self, models: Path, count: int) -> None:
+    """Models and tools, and one song at a time."""
+
+    def __init__(self, models: Path) -> None:
         self._ear = ear.load(EAR)
         self._synth = Synth()
         self.studio = Studio(models)
         self.reader = Reader(models / LANGUAGE_MODEL_NAME)
-        self.songs = [compose(FIRST_SEED + place, SECONDS) for place in range(count)]
-        self.mixes = {song.seed: self._synth.mix(song).T.numpy().copy() for song in self.songs}
-        self._encodings: dict[int, Encoding] = {}
-        self.renders: dict[int, Sound] = {}
-        """Turbo's songs by seed, once they were judged."""
 
-    def encoding(self, song: Song) -> Encoding:
+    def take(self, number: int) -> None:
+        self.number, self.song = number, compose(FIRST_SEED + number, SECONDS)
+        self.caption = describe(self.song, np.random.default_rng(self.song.seed)).caption
+        self.mix: Sound = self._synth.mix(self.song).T.numpy().copy()
+        self._encoding: Encoding | None = None
+        self._made: Sound | None = None
+
+    @property
+    def encoding(self) -> Encoding:
         """Of the synthesizer's song."""
-        if song.seed not in self._encodings:
-            self._encodings[song.seed] = self.studio.encode(self.mixes[song.seed])
-        return self._encodings[song.seed]
+        if self._encoding is None:
+            self._encoding = self.studio.encode(self.mix)
+        return self._encoding
+
+    @property
+    def made(self) -> Sound:
+        """Turbo's song."""
+        if self._made is None:
+            self._made = self.studio.render(text2music(self.song, self.caption))
+        return self._made
 
     def families(self, sound: Sound) -> set[str]:
         scores = self._ear(torch.from_numpy(sound.mean(1))[None])[0]
         return {track for track, score in zip(TRACKS, scores.tolist(), strict=True) if score > 0}
 
-    def judge(self, of: str, sound_of: Callable[[Song], Sound]) -> Row:
-        """`sound_of` a song should have its tempo, its key and its families."""
-        tempo, key, tonic, heard, silent = [], [], [], [], []
-        for song in self.songs:
-            sound = sound_of(song)
-            found, families = hear(sound, SAMPLE_RATE_HZ), self.families(sound)
-            tempo.append(found.has_tempo(song.bpm, song.meter))
-            key.append(found.has_key(song.key.tonic, song.key.mode))
-            tonic.append(found.tonic == song.key.tonic)
-            heard += [track in families for track in song.tracks]
-            silent += [track not in families for track in TRACKS if track not in song.tracks]
-            print(
-                f"  {of}: {song.bpm} {song.key.name} {sorted(song.tracks)}: "
-                f"{found.bpm:.1f} {found.tonic} {found.mode} {sorted(families)}",
-                flush=True,
-            )
-        shares = [float(np.mean(found)) for found in (tempo, key, tonic, heard, silent)]
-        row = Row(of, len(self.songs), *shares)
-        print(row, flush=True)
-        return row
-
-    def caption(self, song: Song) -> str:
-        return describe(song, np.random.default_rng(song.seed)).caption
-
-    def understood(self, codes_of: Callable[[Song], tuple[int, ...]]) -> dict[str, float]:
-        """How often a description of codes has the tempo within 2, and the key or its relative."""
-        bpm, key = [], []
-        for song in self.songs:
-            told = self.reader.understand(codes_of(song))
-            number = told.get("bpm", "")
-            bpm.append(number.isdecimal() and abs(int(number) - song.bpm) <= 2)
-            key.append(told.get("keyscale") in (song.key.name, song.key.relative.name))
-            print(f"  {song.bpm} {song.key.name}: {number} {told.get('keyscale')}", flush=True)
-        return {"bpm": float(np.mean(bpm)), "key": float(np.mean(key))}
-
-
-def renders(bench: Bench) -> list[Row]:
-    def turbo(song: Song) -> Sound:
-        bench.renders[song.seed] = bench.studio.render(text2music(song, bench.caption(song)))
-        return bench.renders[song.seed]
-
-    return [
-        bench.judge("synthesizer", lambda song: bench.mixes[song.seed]),
-        bench.judge("turbo, 8 steps", turbo),
-        bench.judge("codec", lambda song: through(bench, song)),
-    ]
-
-
-def guided(bench: Bench) -> list[Row]:
-    def base(scale: float) -> Callable[[Song], Sound]:
-        return lambda song: bench.studio.render(by_base(text2music(song, bench.caption(song)), scale))
-
-    return [
-        bench.judge("base, no guidance", base(1.0)),
-        bench.judge(f"base, guidance {GUIDANCE:g}", base(GUIDANCE)),
-    ]
-
-
-def by_codes(bench: Bench) -> list[Row]:
-    def thought(song: Song) -> Sound:
-        caption = bench.caption(song)
-        known = Metadata(
-            bpm=song.bpm,
-            caption=caption,
-            duration_s=song.duration_s,
-            keyscale=song.key.name,
-            language=UNKNOWN_LANGUAGE,
-            timesignature=str(song.meter),
+    def judge(self, sound: Sound) -> Verdict:
+        """It should have the song's tempo, key and families."""
+        song, found, families = self.song, hear(sound, SAMPLE_RATE_HZ), self.families(sound)
+        return Verdict(
+            [found.has_tempo(song.bpm, song.meter)],
+            [found.has_key(song.key.tonic, song.key.mode)],
+            [found.tonic == song.key.tonic],
+            [track in families for track in song.tracks],
+            [track not in families for track in TRACKS if track not in song.tracks],
         )
-        codes = bench.reader.compose(caption, known, int(SECONDS) * CODE_RATE_HZ, song.seed)
-        return bench.studio.render(cover(text2music(song, caption), codes))
 
-    return [
-        bench.judge("turbo on a song's codes alone", lambda song: covered(bench, song)),
-        bench.judge("turbo on the language model's codes", thought),
-    ]
-
-
-def understood_own(bench: Bench) -> dict[str, float]:
-    """Turbo's own songs, through audio and codes."""
-    return bench.understood(lambda song: bench.studio.encode(bench.renders[song.seed]).codes)
+    def understood(self, codes: tuple[int, ...]) -> Found:
+        """Whether a description of codes has the tempo within 2, and the key or its relative."""
+        told, song = self.reader.understand(codes), self.song
+        bpm, key = told.get("bpm", ""), told.get("keyscale")
+        return {
+            "bpm": [bpm.isdecimal() and abs(int(bpm) - song.bpm) <= 2],
+            "key": [key in (song.key.name, song.key.relative.name)],
+        }
 
 
-def understood_given(bench: Bench) -> dict[str, float]:
-    return bench.understood(lambda song: bench.encoding(song).codes)
+def through(bench: Bench) -> Sound:
+    return bench.studio.decode(bench.encoding.latents)
 
 
-def through(bench: Bench, song: Song) -> Sound:
-    return bench.studio.decode(bench.encoding(song).latents)
+def covered(bench: Bench) -> Sound:
+    """The song's own codes with its caption alone: tempo and key have to come from the codes."""
+    job = replace(text2music(bench.song, bench.caption), bpm=None, keyscale=None, timesignature=None)
+    return bench.studio.render(cover(job, bench.encoding.codes))
 
 
-def covered(bench: Bench, song: Song) -> Sound:
-    """`song`'s own codes, with the caption of `song`: tempo and key have to come from the codes."""
-    codes = bench.encoding(song).codes
-    job = replace(text2music(song, bench.caption(song)), bpm=None, keyscale=None, timesignature=None)
-    return bench.studio.render(cover(job, codes))
+def thought(bench: Bench) -> Sound:
+    song, caption = bench.song, bench.caption
+    known = Metadata(
+        bpm=song.bpm,
+        caption=caption,
+        duration_s=song.duration_s,
+        keyscale=song.key.name,
+        language=UNKNOWN_LANGUAGE,
+        timesignature=str(song.meter),
+    )
+    codes = bench.reader.compose(caption, known, int(SECONDS) * CODE_RATE_HZ, song.seed)
+    return bench.studio.render(cover(text2music(song, caption), codes))
 
 
-def timbre_changes(bench: Bench) -> float:
-    """Covers with the next song's instruments: of the families by which the two differ, how many follow."""
-    followed = []
-    for song, other in zip(bench.songs, bench.songs[1:], strict=False):
-        codes = bench.encoding(song).codes
-        wished = replace(other, bpm=song.bpm, key=song.key, meter=song.meter)
-        families = bench.families(
-            bench.studio.render(cover(text2music(wished, bench.caption(other)), codes))
-        )
-        for track in set(song.tracks) ^ set(other.tracks):
-            followed.append((track in families) == (track in other.tracks))
-    return float(np.mean(followed))
+def by_scale(scale: float) -> Callable[[Bench], Sound]:
+    return lambda bench: bench.studio.render(by_base(text2music(bench.song, bench.caption), scale))
 
 
-def repaints(bench: Bench) -> float:
-    """The steepest step near a join against the steepest elsewhere, at worst: above 1 would click."""
-    worst = 0.0
-    for song in bench.songs[:4]:
-        source = bench.mixes[song.seed]
-        made = bench.studio.render(repaint(text2music(song, bench.caption(song)), source, *REGION_S))
-        worst = max(worst, *(click(made, SAMPLE_RATE_HZ, at) for at in REGION_S))
-    return worst
+def follows(bench: Bench) -> Found:
+    """A cover with the next song's instruments: which of the families by which the two differ follow."""
+    song, other = bench.song, compose(bench.song.seed + 1, SECONDS)
+    wished = replace(other, bpm=song.bpm, key=song.key, meter=song.meter)
+    caption = describe(other, np.random.default_rng(other.seed)).caption
+    made = bench.studio.render(cover(text2music(wished, caption), bench.encoding.codes))
+    families, found = bench.families(made), hear(made, SAMPLE_RATE_HZ)
+    differing = set(song.tracks) ^ set(other.tracks)
+    return {
+        "families": [(track in families) == (track in other.tracks) for track in differing],
+        "tempo": [found.has_tempo(song.bpm, song.meter)],
+    }
 
 
-def drums_extracted(bench: Bench) -> dict[str, float]:
+def joins(bench: Bench) -> Found:
+    """The steepest step near a join against the steepest elsewhere: above 1 would click."""
+    if bench.number >= FEW:
+        return {}
+    job = repaint(text2music(bench.song, bench.caption), bench.mix, *REGION_S)
+    made = bench.studio.render(job)
+    return {"worst": [click(made, SAMPLE_RATE_HZ, at) for at in REGION_S]}
+
+
+def drums_extracted(bench: Bench) -> Found:
     """The percussive share of songs with drums, and of what is extracted from them as drums."""
-    before, after = [], []
-    for song in [one for one in bench.songs if "drums" in one.tracks][:4]:
-        source = bench.mixes[song.seed]
-        job = extract(text2music(song, bench.caption(song)), source, "drums", GUIDANCE)
-        before.append(drum_share(source))
-        after.append(drum_share(bench.studio.render(job)))
-    return {"before": float(np.mean(before)), "after": float(np.mean(after))}
+    if bench.number >= FEW or "drums" not in bench.song.tracks:
+        return {}
+    job = extract(text2music(bench.song, bench.caption), bench.mix, "drums", GUIDANCE)
+    return {"before": [drum_share(bench.mix)], "after": [drum_share(bench.studio.render(job))]}
 
 
-def longest_error_s(bench: Bench) -> float:
-    errors = []
-    for seconds in (10.0, 20.0, 30.0):
-        song = compose(FIRST_SEED + int(seconds), seconds)
-        made = bench.studio.render(text2music(song, bench.caption(song)))
-        errors.append(abs(len(made) / SAMPLE_RATE_HZ - seconds))
-    return max(errors)
+def duration_error(bench: Bench) -> Found:
+    seconds = {0: 10.0, 1: 20.0, 2: 30.0}.get(bench.number)
+    if seconds is None:
+        return {}
+    made = bench.studio.render(text2music(compose(bench.song.seed, seconds), bench.caption))
+    return {"worst": [abs(len(made) / SAMPLE_RATE_HZ - seconds)]}
 
 
-def codec_distance(bench: Bench) -> float:
-    """Mean spectral distance between songs and what the codec makes of them."""
-    distances = []
-    for song in bench.songs[:4]:
-        mix, again = bench.mixes[song.seed], through(bench, song)
-        made, wanted = (torch.from_numpy(sound.T.copy())[None] for sound in (again, mix))
-        distances.append(float(spectral.distance(made, wanted)))
-    return float(np.mean(distances))
+def codec_distance(bench: Bench) -> Found:
+    """Spectral distance between a song and what the codec makes of it."""
+    made, wanted = (torch.from_numpy(sound.T.copy())[None] for sound in (through(bench), bench.mix))
+    return {"mean": [float(spectral.distance(made, wanted))]}
 
 
-ROWS: dict[str, Callable[[Bench], list[Row]]] = {"renders": renders, "codes": by_codes, "guidance": guided}
-FIGURES: dict[str, Callable[[Bench], float | dict[str, float]]] = {
-    "understand_own_renders": understood_own,
-    "understand_given_codes": understood_given,
-    "cover_follows_new_instruments": timbre_changes,
-    "repaint_click": repaints,
+SOUNDS: dict[str, Callable[[Bench], Sound]] = {
+    "synthesizer": lambda bench: bench.mix,
+    "codec": through,
+    "turbo, 8 steps": lambda bench: bench.made,
+    "turbo on the language model's codes": thought,
+    "turbo on a song's codes alone": covered,
+    "base, no guidance": by_scale(1.0),
+    f"base, guidance {GUIDANCE:g}": by_scale(GUIDANCE),
+}
+FIGURES: dict[str, Callable[[Bench], Found]] = {
+    "understand_given_codes": lambda bench: bench.understood(bench.encoding.codes),
+    "understand_own_renders": lambda bench: bench.understood(bench.studio.encode(bench.made).codes),
+    "cover_follows": follows,
+    "repaint_click": joins,
     "extract_drums_share": drums_extracted,
-    "duration_error_s": longest_error_s,
+    "duration_error_s": duration_error,
     "codec_distance": codec_distance,
 }
-"""`understand_own_renders` is of the songs that `renders` has made."""
+
+
+def of_song(bench: Bench, number: int, parts: list[str]) -> dict[str, Verdict | Found]:
+    bench.take(number)
+    found: dict[str, Verdict | Found] = {}
+    for name in parts:
+        found[name] = bench.judge(SOUNDS[name](bench)) if name in SOUNDS else FIGURES[name](bench)
+    return found
+
+
+def summary(songs: list[dict[str, Verdict | Found]], parts: list[str]) -> dict[str, object]:
+    rows: list[dict[str, object]] = []
+    summed: dict[str, object] = {"songs": len(songs), "rows": rows}
+    for name in parts:
+        found = [song[name] for song in songs]
+        if name in SOUNDS:
+            verdicts = [asdict(one) for one in found if isinstance(one, Verdict)]
+            shares = (_mean([one[share] for one in verdicts]) for share in verdicts[0])
+            rows.append(asdict(Row(name, len(songs), *shares)))
+        else:
+            figures = [one for one in found if isinstance(one, dict)]
+            names = dict.fromkeys(key for one in figures for key in one)
+            summed[name] = {
+                key: (max if key == "worst" else np.mean)([v for one in figures for v in one.get(key, [])])
+                for key in names
+            }
+    return summed
+
+
+def _mean(lists: list[list[bool]]) -> float:
+    return float(np.mean([value for values in lists for value in values]))
 
 
 def report(found: dict[str, object]) -> str:
@@ -247,32 +257,56 @@ def report(found: dict[str, object]) -> str:
         lines.append(f"| {row['of']} | {row['songs']} | {shares} |")
     lines += ["", "| figure | value |", "| --- | --- |"]
     for name, value in found.items():
-        if name != "rows":
-            values = value.items() if isinstance(value, dict) else [("", value)]
-            told = ", ".join(f"{key} {number:.3g}".strip() for key, number in values)
+        if isinstance(value, dict):
+            told = ", ".join(f"{key} {number:.3g}" for key, number in value.items())
             lines.append(f"| {name.replace('_', ' ')} | {told} |")
     return "\n".join(lines) + "\n"
 
 
+_at_work: list[Bench] = []
+"""The bench of this process, which a pool's workers make once."""
+
+
+def _start(models: Path, threads: int) -> None:
+    torch.set_num_threads(threads)
+    _at_work.append(Bench(models))
+
+
+def _one(number: int, parts: list[str]) -> dict[str, Verdict | Found]:
+    return of_song(_at_work[0], number, parts)
+
+
+def _songs(arguments: argparse.Namespace) -> Iterator[dict[str, Verdict | Found]]:
+    numbers, parts = range(arguments.songs), arguments.parts
+    if arguments.workers < 2:
+        bench = Bench(arguments.models)
+        yield from (of_song(bench, number, parts) for number in numbers)
+        return
+    settings = (arguments.models, arguments.threads)
+    with ProcessPoolExecutor(arguments.workers, get_context("spawn"), _start, settings) as pool:
+        futures = [pool.submit(_one, number, parts) for number in numbers]
+        yield from (future.result() for future in futures)
+
+
 def main() -> None:
     arguments = _arguments()
-    bench = Bench(arguments.models, arguments.songs)
-    found: dict[str, object] = {"rows": []}
-    for name in arguments.parts:
-        if name in ROWS:
-            found["rows"] += [asdict(row) for row in ROWS[name](bench)]  # type: ignore[operator]
-        else:
-            found[name] = FIGURES[name](bench)
-            print(name, found[name], flush=True)
-        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
-        arguments.json.with_suffix(".md").write_text(report(found))
+    songs: list[dict[str, Verdict | Found]] = []
+    for found in _songs(arguments):
+        songs.append(found)
+        print(len(songs), found, flush=True)
+        summed = summary(songs, arguments.parts)
+        arguments.json.write_text(json.dumps(summed, indent=2) + "\n")
+        arguments.json.with_suffix(".md").write_text(report(summed))
 
 
 def _arguments() -> argparse.Namespace:
+    everything = [*SOUNDS, *FIGURES]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path, required=True, help="folder with the family")
-    parser.add_argument("--songs", type=int, default=12)
-    parser.add_argument("--parts", nargs="+", choices=[*ROWS, *FIGURES], default=[*ROWS, *FIGURES])
+    parser.add_argument("--songs", type=int, default=24)
+    parser.add_argument("--workers", type=int, default=1, help="processes; each holds the whole family")
+    parser.add_argument("--threads", type=int, default=2, help="of each worker")
+    parser.add_argument("--parts", nargs="+", choices=everything, default=everything)
     parser.add_argument("--json", type=Path, required=True, help="the tables are written beside it as .md")
     return parser.parse_args()
 

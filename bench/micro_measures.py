@@ -26,8 +26,8 @@ PROFILES = {
         (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052),
     ),
 }
-LOWEST, OCTAVES = "C3", 3
-"""Where a key is listened for: below, drums outweigh notes, and above, overtones do."""
+LOWEST, OCTAVES = "C4", 2
+"""Where a key is listened for: below, roots and fifths of a bass outweigh thirds; above, overtones do."""
 PULSES = (1 / 3, 1 / 2, 2 / 3, 1, 3 / 2, 2, 3)
 """Another level of the same metre counts as the tempo: half, double, and thirds in three and six."""
 
@@ -73,7 +73,7 @@ def _key(mono: Sound) -> tuple[int, str]:
     low = librosa.note_to_hz(LOWEST)
     bands = np.abs(librosa.cqt(held, sr=RATE_HZ, fmin=low, n_bins=12 * OCTAVES))
     level = bands.max(0) + 1e-3 * bands.max()  # a quiet bar tells as much as a loud one
-    chroma = (bands / level).mean(1).reshape(OCTAVES, 12).sum(0)
+    chroma = ((bands / level) ** 2).mean(1).reshape(OCTAVES, 12).sum(0)
     fits = {
         (tonic, mode): sum(
             float(np.corrcoef(np.roll(profile, tonic), chroma)[0, 1]) for profile in profiles

@@ -16,10 +16,10 @@ from training.steps import Stepper, advance, autocast
 from training.tokenizers import for_text_encoder
 
 FRAMES = 250
-MARKS_WEIGHT = 3.0
+LATENTS_WEIGHT = 0.15
 """A code has ten bits for a fifth of a second: rather chord and beat than the sound itself."""
-RARE = 24
-"""Marks from here on are beginnings, which are few: they count three times."""
+RARE = 3.0
+"""How much more a beginning counts than its absence."""
 
 
 def new_family(folder: Path, device: torch.device) -> Family:
@@ -32,9 +32,20 @@ def losses(family: Family, head: nn.Module, frames: Tensor, marked: Tensor) -> d
         _, hint = family.codes(frames)
     hint = hint.float()
     weight = torch.ones(marks.COUNT, device=frames.device)
-    weight[RARE:] = 3.0
-    told = functional.binary_cross_entropy_with_logits(head(hint), marked, pos_weight=weight)
-    return {"latents": (hint - frames).square().mean(), "marks": told}
+    weight[marks.PITCHES :] = RARE
+    told = functional.binary_cross_entropy_with_logits(
+        head(hint), marked, pos_weight=weight, reduction="none"
+    )
+    pitches, begun, beats = told.split([marks.PITCHES, marks.HEARD - marks.PITCHES, 2], dim=-1)
+    return {
+        "latents": (hint - frames).square().mean(),
+        "pitches": pitches.mean(),
+        "begun": begun.mean(),
+        "beats": beats.mean(),
+    }
+
+
+WEIGHTS = {"latents": LATENTS_WEIGHT, "pitches": 2.0, "begun": 0.5, "beats": 2.0}
 
 
 def train(
@@ -47,7 +58,7 @@ def train(
 
     def loss(frames: Tensor, marked: Tensor) -> Tensor:
         figures = losses(family, head, frames, marked)
-        return figures["latents"] + MARKS_WEIGHT * figures["marks"]
+        return torch.stack([WEIGHTS[name] * value for name, value in figures.items()]).sum()
 
     stepper = Stepper(loss, parameters, graphs=device.type == "cuda")
     optimizer = torch.optim.AdamW(

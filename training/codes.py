@@ -12,12 +12,13 @@ from training import oobleck
 from training.budget import Journal
 from training.coder import coded, new_family
 from training.latents import LENGTHS_S, encoded
-from training.songs import TRAINING_SEEDS, groups
+from training.songs import TRAINING_SEEDS, composers, groups
 from training.synth import Synth
 
 
 def main() -> None:
     arguments = _arguments()
+    pool = composers(arguments.workers)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     journal, began = Journal(arguments.out.with_suffix(".jsonl")), time.monotonic()
     vae = oobleck.load(arguments.vae).to(device)
@@ -35,7 +36,7 @@ def main() -> None:
     seeds: list[int] = []
     rows: list[list[int]] = []
     first = TRAINING_SEEDS + arguments.seed * 100_000
-    for group in groups(first, sizes()):
+    for group in groups(first, sizes(), pool):
         songs = [song for song, _ in group]
         with torch.no_grad():
             mixes = synth.stems(songs).sum(1)
@@ -55,9 +56,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--vae", type=Path, required=True)
     parser.add_argument("--family", type=Path, required=True, help="file with the trained tokenizer")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--songs", type=int, default=20_000)
+    parser.add_argument("--songs", type=int, default=40_000)
     parser.add_argument("--seconds", type=float, default=100.0)
     parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=8, help="processes that compose")
     return parser.parse_args()
 
 

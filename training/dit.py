@@ -134,11 +134,16 @@ def main() -> None:
     torch.manual_seed(arguments.part[0] * 1000)
     journal, budget = Journal(arguments.out / "dit.jsonl"), Budget(arguments.minutes, arguments.steps)
     library, silent = latents.load(arguments.library, device)
-    stored = torch.load(arguments.resume, map_location=device, weights_only=True)
-    family = new_family(arguments.out / "config", device)
-    family.load_state_dict(stored["family"])
-    hints = [coded(family, shelf.mixes)[1] for shelf in library]
     tokenizer = for_text_encoder()
+    family = new_family(arguments.out / "config", device)
+    stored: dict[str, object] = {}
+    if arguments.resume.is_dir():
+        known = export.load_family(arguments.resume, "base", tokenizer.get_vocab_size())
+        family.load_state_dict(known.state_dict())
+    else:
+        stored = torch.load(arguments.resume, map_location=device, weights_only=True)
+        family.load_state_dict(stored["family"])
+    hints = [coded(family, shelf.mixes)[1] for shelf in library]
     pool = lessons(library, hints, tokenizer, arguments.rounds, round(arguments.part[0] * 1000))
     journal.note(stage="lessons", count=sum(map(len, pool)), seconds=budget.elapsed_s)
     source = batches(pool, silent, arguments.tokens)
@@ -164,7 +169,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("stage", choices=["base", "turbo"])
     parser.add_argument("--library", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--resume", type=Path, required=True, help="file of the family to go on with")
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        required=True,
+        help="the family to go on with: a stage's file, or a folder with base and text encoder",
+    )
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--steps", type=int, help="so many steps, whatever the time")
     parser.add_argument(

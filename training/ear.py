@@ -24,6 +24,8 @@ FIRST_SEED = 3_000_000
 """Songs that nothing else is trained or judged on."""
 SONG_S = 10.0
 SIZE, HOP, BANDS = 2048, 960, 96
+PLAIN = 0.3
+"""Share of sounds that are heard as the synthesizer makes them."""
 FAINT = 3e-4
 """A stem whose root mean square is below this is not there."""
 
@@ -86,6 +88,26 @@ def mixed(stems: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return torch.einsum("bt,bts->bs", gains, picked), there.float()
 
 
+def disguised(sound: Tensor) -> Tensor:
+    """`[batch, samples]` as other rooms, tapes and loudspeakers give it: filtered, dulled, with some noise.
+
+    An ear that only knows clean stems takes any blur for another instrument.
+    """
+    count, samples = sound.shape
+    device = sound.device
+    spectrum = torch.fft.rfft(sound)
+    octave = torch.log2(torch.fft.rfftfreq(samples, 1 / SAMPLE_RATE_HZ, device=device).clamp(min=20) / 20)
+    points = torch.empty(count, 12, device=device).uniform_(-8, 8)  # decibels, one an octave
+    low = octave.long().clamp(max=10)
+    curve = torch.lerp(points[:, low], points[:, low + 1], octave - low)
+    cutoff = torch.empty(count, 1, device=device).uniform_(7, 12)  # octaves above 20 Hz
+    curve = curve - 24 * (octave - cutoff).clamp(min=0) - 100 * (octave > 9.9)
+    heard = torch.fft.irfft(spectrum * 10 ** (curve / 20), samples)
+    level = heard.square().mean(1, keepdim=True).sqrt()
+    noise = torch.empty(count, 1, device=device).uniform_(-60, -18)
+    return heard + torch.randn_like(heard) * level * 10 ** (noise / 20)
+
+
 def main() -> None:
     arguments = _arguments()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -109,6 +131,8 @@ def main() -> None:
         for group_of in optimizer.param_groups:
             group_of["lr"] = learning_rate(2e-3, (progress - since) / max(1e-9, 1 - since), step)
         sound, there = mixed(everything[held:], arguments.batch)
+        plain = torch.rand(len(sound), 1, device=device) < PLAIN
+        sound = torch.where(plain, sound, disguised(sound))
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             loss = functional.binary_cross_entropy_with_logits(ear(sound).float(), there)
         optimizer.zero_grad(set_to_none=True)
@@ -117,13 +141,16 @@ def main() -> None:
         if step % arguments.every == 0:
             with torch.no_grad():
                 sound, there = mixed(everything[:held], 64)
-                right = ((ear(sound) > 0) == (there > 0)).float().mean()
+                right, dull = (
+                    ((ear(one) > 0) == (there > 0)).float().mean() for one in (sound, disguised(sound))
+                )
             journal.note(
                 stage="ear",
                 step=step,
                 seconds=budget.elapsed_s,
                 loss=float(loss.detach()),
                 right=float(right),
+                disguised=float(dull),
             )
         step += 1
     stored = {name: tensor.detach().to("cpu", torch.float16) for name, tensor in ear.state_dict().items()}

@@ -4,6 +4,7 @@ import argparse
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from training import oobleck
 from training.budget import Journal
 from training.song import Song
-from training.songs import TRAINING_SEEDS, groups
+from training.songs import TRAINING_SEEDS, composers, groups
 from training.synth import Synth
 from training.voices import TRACKS
 
@@ -65,7 +66,9 @@ class _Growing:
     stem_of: dict[int, tuple[int, str]]
 
 
-def fill(vae: AutoencoderOobleck, synth: Synth, first_seed: int, arguments: argparse.Namespace) -> Library:
+def fill(
+    vae: AutoencoderOobleck, synth: Synth, first_seed: int, pool: Pool, arguments: argparse.Namespace
+) -> Library:
     """As many songs as time allows, `arguments.songs` at most."""
     began = time.monotonic()
     growing = {length: _Growing([], [], [], [], {}) for length in arguments.lengths}
@@ -77,7 +80,7 @@ def fill(vae: AutoencoderOobleck, synth: Synth, first_seed: int, arguments: argp
             for length in arguments.lengths:
                 yield max(1, at_once // length), float(length)
 
-    for number, group in enumerate(groups(first_seed, sizes())):
+    for number, group in enumerate(groups(first_seed, sizes(), pool)):
         songs = [song for song, _ in group]
         shelf = growing[round(songs[0].duration_s)]
         with_stems = (number // len(arguments.lengths)) % STEMS_EVERY == 0
@@ -136,12 +139,13 @@ def save(library: Library, silent: Tensor, path: Path) -> None:
 
 def main() -> None:
     arguments = _arguments()
+    pool = composers(arguments.workers)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     journal, began = Journal(arguments.out.with_suffix(".jsonl")), time.monotonic()
     vae = oobleck.load(arguments.vae).to(device)
     silent = silence(vae, device)
     oobleck.compile_encoder(vae)
-    library = fill(vae, Synth(device), TRAINING_SEEDS + arguments.seed * 100_000, arguments)
+    library = fill(vae, Synth(device), TRAINING_SEEDS + arguments.seed * 100_000, pool, arguments)
     save(library, silent, arguments.out)
     journal.note(
         stage="data",
@@ -155,10 +159,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vae", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="file of the library")
-    parser.add_argument("--songs", type=int, default=12_000)
+    parser.add_argument("--songs", type=int, default=20_000)
     parser.add_argument("--seconds", type=float, default=60.0, help="stop rendering after so long")
     parser.add_argument("--lengths", type=int, nargs="+", default=list(LENGTHS_S), help="in seconds")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=8, help="processes that compose")
     return parser.parse_args()
 
 

@@ -80,8 +80,8 @@ def main() -> None:
     clock, journal = Budget(arguments.minutes, arguments.steps), Journal(arguments.out / "lm.jsonl")
     scores, held = all_scores(arguments.codes, arguments.rounds, arguments.workers, arguments.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    ids, wanted = (tensor.to(device) for tensor in packed(scores))
-    journal.note(stage="scores", count=len(scores), fitting=len(ids), seconds=clock.elapsed_s)
+    learnt = tuple(tensor.to(device) for tensor in packed(scores))
+    journal.note(stage="scores", count=len(scores), fitting=len(learnt[0]), seconds=clock.elapsed_s)
     held_by_mode = {
         mode: tuple(tensor.to(device) for tensor in packed([one for one in held if one.mode == mode][:128]))
         for mode in MODES
@@ -91,26 +91,28 @@ def main() -> None:
     if arguments.resume:
         stored = load_file(arguments.resume / "model.safetensors")
         model.network.load_state_dict({name: tensor.float() for name, tensor in stored.items()})
-    train(model, (ids, wanted), held_by_mode, clock, journal, arguments)
+    train(model, learnt, held_by_mode, clock, journal, arguments)
     export.language_model(model.network.state_dict(), arguments.out / export.LANGUAGE_MODEL_NAME, tokenizer)
 
 
 def train(
     model: LanguageModel,
-    scores: tuple[Tensor, Tensor],
+    scores: tuple[Tensor, ...],
     held: dict[str, tuple[Tensor, ...]],
     budget: Budget,
     journal: Journal,
     arguments: argparse.Namespace,
 ) -> None:
     """Leaves the averaged weights in `model` that did best on songs that it did not learn from."""
-    ids, wanted = scores
-    device, parameters = ids.device, list(model.parameters())
+    device, parameters = scores[0].device, list(model.parameters())
 
-    def loss(tokens: Tensor, follow: Tensor) -> Tensor:
+    def loss(tokens: Tensor, follow: Tensor, weight: Tensor) -> Tensor:
         with autocast(device):
             made = model(tokens)
-        return functional.cross_entropy(made.float().flatten(0, 1), follow.flatten(), ignore_index=IGNORED)
+        each = functional.cross_entropy(
+            made.float().flatten(0, 1), follow.flatten(), ignore_index=IGNORED, reduction="none"
+        )
+        return (each * weight.flatten()).sum() / (follow != IGNORED).sum()
 
     graphs = arguments.graphs and device.type == "cuda"
     stepper = Stepper(torch.compile(loss, dynamic=False) if graphs else loss, parameters, graphs)
@@ -121,8 +123,8 @@ def train(
     since = budget.progress(0)  # composing and tokenizing took its share
     step, best, lowest = 0, [tensor.clone() for tensor in average.kept], float("inf")
     while (progress := budget.progress(step)) < 1:
-        rows = torch.randint(len(ids), (arguments.batch,), device=device)
-        value = stepper(ids[rows], wanted[rows])
+        rows = torch.randint(len(scores[0]), (arguments.batch,), device=device)
+        value = stepper(*(tensor[rows] for tensor in scores))
         advance(
             optimizer, parameters, learning_rate(arguments.rate, (progress - since) / (1 - since), step)
         )

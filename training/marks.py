@@ -13,8 +13,12 @@ from training.voices import HITS
 
 STRUCK = ("kick", "snare", "hat")
 ALIKE = {"clap": "snare", "rim": "snare", "tom": "snare", "ride": "hat", "open hat": "hat"}
-COUNT = 12 + 12 + len(STRUCK) + 1
-"""Pitch classes of harmony and melody, pitch classes of the bass, drums that begin, notes that begin."""
+PITCHES = 12 + 12
+"""Pitch classes of harmony and melody, pitch classes of the bass."""
+HEARD = PITCHES + len(STRUCK) + 1
+"""And drums that begin, and notes that begin: what a frame sounds of, which the codec has to tell."""
+COUNT = HEARD + 2
+"""And beats and bars that begin, which only codes have to tell: that is where the tempo is read."""
 
 Marks = npt.NDArray[np.uint8]
 
@@ -30,10 +34,14 @@ def marks(song: Song) -> Marks:
             column = (12 if part.track == "bass" else 0) + part.notes[:, 2].astype(int) % 12
             for start, end, place in zip(first, last, column, strict=True):
                 made[start:end, place] = 1
-            made[first, COUNT - 1] = 1
+            made[first, HEARD - 1] = 1
         else:
             for start, hit in zip(first, part.notes[:, 2].astype(int), strict=True):
                 name = ALIKE.get(HITS[hit], HITS[hit])
                 if name in STRUCK:
-                    made[start, 24 + STRUCK.index(name)] = 1
+                    made[start, PITCHES + STRUCK.index(name)] = 1
+    beat_s = 60 / song.bpm
+    for column, every in ((HEARD, 1), (HEARD + 1, 2 if song.meter == 6 else song.meter)):
+        starts = np.arange(0, song.duration_s - beat_s / 8, beat_s * every)
+        made[np.minimum((starts * LATENT_RATE_HZ + 1e-3).astype(int), frames - 1), column] = 1
     return made

@@ -17,8 +17,10 @@ from training.compose import compose
 from training.song import Song
 
 LONGEST = 320
-MODES = {"generate": 0.45, "understand": 0.35, "create": 0.07, "format": 0.08, "unguided": 0.05}
+MODES = {"generate": 0.38, "understand": 0.38, "create": 0.05, "format": 0.06, "unguided": 0.13}
 IGNORED = -100
+STRESSED, STRESS = ("bpm", "keyscale"), 8.0
+"""Fields of a description that only the codes tell; without stress a caption's many words drown them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Score:
     ids: tuple[int, ...]
     asked: int
     """Tokens of the prompt, which are not learnt."""
+    stressed: tuple[int, ...] = ()
+    """Places of tokens that count `STRESS` times."""
 
 
 def score(seed: int, codes: Sequence[int], vocabulary: Vocabulary, draw: np.random.Generator) -> Score:
@@ -45,7 +49,18 @@ def score(seed: int, codes: Sequence[int], vocabulary: Vocabulary, draw: np.rand
     mode = str(draw.choice(list(MODES), p=list(MODES.values())))
     asked, text = _texts(mode, song, told.caption, told.query, known, piece, draw)
     whole = vocabulary.encode(text)
-    return Score(mode, (*whole, vocabulary.end_of_turn), len(vocabulary.encode(asked)))
+    stressed = _stressed(text, len(asked), vocabulary) if mode == "understand" else ()
+    return Score(mode, (*whole, vocabulary.end_of_turn), len(vocabulary.encode(asked)), stressed)
+
+
+def _stressed(text: str, answer: int, vocabulary: Vocabulary) -> tuple[int, ...]:
+    """Tokens of the values of `STRESSED`; words begin with their space, so that texts split there."""
+    places: list[int] = []
+    for name in STRESSED:
+        at = text.index(f"\n{name}: ", answer) + len(name) + 2
+        until = text.index("\n", at)
+        places += range(*(len(vocabulary.encode(text[:end])) for end in (at, until)))
+    return tuple(places)
 
 
 def _texts(
@@ -78,13 +93,15 @@ def _texts(
     return asked, f"{asked}<think>\n{cot.body(known)}\n</think>\n\n# Lyric\n{tags}"
 
 
-def packed(scores: list[Score]) -> tuple[Tensor, Tensor]:
-    """Ids and what should follow each, `[scores, LONGEST]`; longer ones are left out."""
+def packed(scores: list[Score]) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids, what should follow and how much that counts, `[scores, LONGEST]`; longer scores are left out."""
     fitting = [score for score in scores if len(score.ids) <= LONGEST + 1]
     ids = torch.zeros(len(fitting), LONGEST, dtype=torch.long)
     wanted = torch.full((len(fitting), LONGEST), IGNORED)
+    weight = torch.ones(len(fitting), LONGEST)
     for row, score in enumerate(fitting):
         tokens = torch.tensor(score.ids)
         ids[row, : len(tokens) - 1] = tokens[:-1]
         wanted[row, score.asked - 1 : len(tokens) - 1] = tokens[score.asked :]
-    return ids, wanted
+        weight[row, [place - 1 for place in score.stressed]] = STRESS
+    return ids, wanted, weight

@@ -4,7 +4,7 @@ import math
 
 from model_store.tiny.dims import Layer
 
-LATENT_CHANNELS = 16
+LATENT_CHANNELS = 24
 VAE_MULTIPLES = (1, 2, 2, 4, 8)
 VAE_STRIDES = (4, 2, 4, 6, 10)
 VAE_CHANNELS = 40

@@ -60,7 +60,9 @@ class Crops:
         weights = (kept * gain).to(self._device, self._stems.dtype)
         sound = torch.einsum("bt,btcs->bcs", weights, torch.stack(pieces)).float()
         frames = starts[:, None] + torch.arange(CROP_FRAMES)
-        marked = self._marks[songs[:, None].to(self._device), frames.to(self._device)].float()
+        marked = self._marks[
+            songs[:, None].to(self._device), frames.to(self._device), : marks.HEARD
+        ].float()
         return sound, marked, whole[:, 0].to(self._device)
 
 
@@ -161,7 +163,7 @@ def train(
     arguments: argparse.Namespace,
 ) -> None:
     fused = mixes.is_cuda
-    head = nn.Sequential(nn.Linear(LATENT_CHANNELS, 128), nn.SiLU(), nn.Linear(128, marks.COUNT))
+    head = nn.Sequential(nn.Linear(LATENT_CHANNELS, 128), nn.SiLU(), nn.Linear(128, marks.HEARD))
     head.to(mixes.device)
     vae.encoder.requires_grad_(not arguments.decoder)
     parameters = [*head.parameters(), *(p for p in vae.parameters() if p.requires_grad)]
