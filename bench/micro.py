@@ -135,7 +135,7 @@ def covered(bench: Bench) -> Sound:
     return bench.studio.render(cover(job, bench.encoding.codes))
 
 
-def thought(bench: Bench) -> Sound:
+def thought(bench: Bench, guidance: float) -> Sound:
     song, caption = bench.song, bench.caption
     known = Metadata(
         bpm=song.bpm,
@@ -145,7 +145,7 @@ def thought(bench: Bench) -> Sound:
         language=UNKNOWN_LANGUAGE,
         timesignature=str(song.meter),
     )
-    codes = bench.reader.compose(caption, known, int(SECONDS) * CODE_RATE_HZ, song.seed)
+    codes = bench.reader.compose(caption, known, int(SECONDS) * CODE_RATE_HZ, song.seed, guidance)
     return bench.studio.render(cover(text2music(song, caption), codes))
 
 
@@ -202,7 +202,8 @@ SOUNDS: dict[str, Callable[[Bench], Sound]] = {
     "synthesizer": lambda bench: bench.mix,
     "codec": through,
     "turbo, 8 steps": lambda bench: bench.made,
-    "turbo on the language model's codes": thought,
+    "turbo on the language model's codes": lambda bench: thought(bench, 1.0),
+    "turbo on its codes with guidance 2": lambda bench: thought(bench, 2.0),
     "turbo on a song's codes alone": covered,
     "base, no guidance": by_scale(1.0),
     f"base, guidance {GUIDANCE:g}": by_scale(GUIDANCE),

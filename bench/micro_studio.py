@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import Qwen3Model
+from transformers import DynamicCache, Qwen3Model
 
 from common.music import INSTRUMENTAL_LYRICS, UNKNOWN_LANGUAGE
 from dit_service.canvas import Region
@@ -115,35 +115,44 @@ class Reader:
     def understand(self, codes: tuple[int, ...]) -> dict[str, str]:
         """The fields of the description, as text."""
         asked = prompt.encode(prompt.understand(codes), self.vocabulary)
-        text = self.vocabulary.decode(self._continued(asked, MOST_ANSWER, self.vocabulary.think_close))
+        text = self.vocabulary.decode(self._continued([asked], MOST_ANSWER, self.vocabulary.think_close))
         return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
-    def compose(self, caption: str, known: Metadata, count: int, seed: int) -> tuple[int, ...]:
-        """`count` codes of a planned song, drawn as the service draws them but for its guidance."""
-        asked = prompt.codes(caption, INSTRUMENTAL_LYRICS, known, PromptLayout.OPEN_TURN)
+    def compose(
+        self, caption: str, known: Metadata, count: int, seed: int, guidance: float
+    ) -> tuple[int, ...]:
+        """`count` codes of a planned song, drawn with the service's prompts, guidance and temperature."""
+        asked = [prompt.codes(caption, INSTRUMENTAL_LYRICS, known, PromptLayout.OPEN_TURN)]
+        if guidance != 1:
+            asked.append(prompt.codes_unconditional("", "", "", PromptLayout.OPEN_TURN))
         window, draw = self._window, torch.Generator().manual_seed(seed)
 
         def choose(scores: Tensor) -> int:
             shares = (scores[window.first : window.stop] / TEMPERATURE).softmax(0)
             return window.first + int(torch.multinomial(shares, 1, generator=draw))
 
-        ids = prompt.encode(asked, self.vocabulary)
-        return tuple(window.code(token) for token in self._continued(ids, count, None, choose))
+        ids = [prompt.encode(one, self.vocabulary) for one in asked]
+        return tuple(window.code(token) for token in self._continued(ids, count, None, choose, guidance))
 
     @torch.inference_mode()
     def _continued(
         self,
-        asked: tuple[int, ...],
+        asked: list[tuple[int, ...]],
         most: int,
         last: int | None,
         choose: Callable[[Tensor], int] = lambda scores: int(scores.argmax()),
+        guidance: float = 1.0,
     ) -> list[int]:
-        tokens, past = torch.tensor([asked]), None
+        """A second prompt in `asked` is what guidance leads away from."""
+        waiting, caches = list(asked), [DynamicCache() for _ in asked]
         found: list[int] = []
         while len(found) < most and last not in found:
-            state = self._network(input_ids=tokens, past_key_values=past, use_cache=True)
-            past = state.past_key_values
-            last_state = state.last_hidden_state[0, -1]
-            found.append(choose(functional.linear(last_state, self._network.embed_tokens.weight)))
-            tokens = torch.tensor([found[-1:]])
+            scores = []
+            for tokens, cache in zip(waiting, caches, strict=True):
+                state = self._network(
+                    input_ids=torch.tensor([tokens]), past_key_values=cache, use_cache=True
+                ).last_hidden_state[0, -1]
+                scores.append(functional.linear(state, self._network.embed_tokens.weight))
+            found.append(choose(torch.lerp(scores[-1], scores[0], guidance)))
+            waiting = [(found[-1],)] * len(asked)
         return found

@@ -16,8 +16,8 @@ Writer = Callable[[Bar], list[Event]]
 
 TICK_S = 0.01
 """Notes begin on whole ticks, of which four make a latent frame."""
-SLOW_BAR_S = 2.2
-"""Bars of four beats that are longer have two chords."""
+SHORT_BAR_S, SLOW_BAR_S = 1.1, 2.2
+"""Shorter bars share a chord with the next, and longer ones of four beats have two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,11 @@ class Grid:
     def bars(self) -> int:
         """Those that begin within the song."""
         return max(2, int(np.ceil(self.duration_s / self.bar_s - 1e-6)))
+
+    @property
+    def hold(self) -> int:
+        """Bars of a chord. Four chords are a phrase, and no section is shorter."""
+        return 1 if self.bar_s > SHORT_BAR_S else 2
 
     def seconds(self, step: float) -> float:
         return round(step * self.step_s / TICK_S) * TICK_S
@@ -124,9 +129,10 @@ def _form(
     bars = grid.bars
     rhythm = tuple(role for role in roles if role != "lead")
     sparse = tuple(role for role in roles if role not in ("lead", "pad"))
-    if bars < 6:
+    phrase = 4 * grid.hold
+    if bars < 1.5 * phrase:
         return [("Verse", 0, roles)]
-    unit = max(2, 2 * round(bars / 10))
+    unit = phrase * max(1, round(bars / 5 / phrase))
     names: list[tuple[str, tuple[str, ...]]] = [
         *([("Intro", rhythm)] if draw.random() < 0.6 else []),
         *(("Verse", roles if draw.random() < 0.5 else sparse), ("Chorus", roles)),
@@ -146,7 +152,6 @@ def _bars(
     choices = PROGRESSIONS[key.mode]
     verse, chorus = (choices[place] for place in draw.permutation(len(choices))[:2])
     motifs = [patterns.motif(grid.steps, grid.steps_per_beat, draw) for _ in range(2)]
-    hold = 1 if grid.bar_s > 1.1 else 2
     starts = [start for _, start, _ in form]
     bars = []
     for index in range(grid.bars):
@@ -155,7 +160,7 @@ def _bars(
         within = index - start
         progression = chorus if name == "Chorus" else verse
         last = index == grid.bars - 1
-        degree = 0 if last else progression[within // hold % len(progression)]
+        degree = 0 if last else progression[within // grid.hold % len(progression)]
         bar = Bar(
             steps=grid.steps,
             beat=grid.steps_per_beat,

@@ -117,7 +117,7 @@ class Synth:
             start, length, pitch, strength = part.notes.T.astype(np.float64)
             rows = np.full(len(start), number)
             kinds = np.full(len(start), self._numbers[part.instrument])
-            columns.append(np.stack([rows, start, length, _turns(pitch), strength, kinds]))
+            columns.append(np.stack([rows, start, length, tuned_turns(pitch), strength, kinds]))
         row, start, length, turns, strength, kind = torch.tensor(np.concatenate(columns, 1)).to(self.device)
         return NoteBatch(
             row=row.long(),
@@ -201,7 +201,7 @@ def _levelled(stems: Tensor) -> Tensor:
     return stems * gain[:, None, None, None]
 
 
-def _turns(pitch: np.ndarray) -> np.ndarray:
+def tuned_turns(pitch: np.ndarray) -> np.ndarray:
     """Of MIDI numbers, in `TUNING_FRAMES`."""
     turns = 440 * 2 ** ((pitch - 69) / 12) * TUNING_FRAMES * FRAME / SAMPLE_RATE_HZ
     step = np.where(pitch < MIDDLE_C, 1, TUNING_FRAMES // HIGH_TUNING_FRAMES)

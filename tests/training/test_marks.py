@@ -3,7 +3,7 @@
 import numpy as np
 
 from common.music import LATENT_RATE_HZ
-from training.marks import COUNT, marks
+from training.marks import COUNT, HEARD, marks
 from training.song import Part, Song
 from training.theory import Key
 from training.voices import HITS
@@ -34,8 +34,8 @@ def test_a_note_is_marked_while_it_sounds_and_where_it_begins() -> None:
     assert made.shape == (2 * LATENT_RATE_HZ, COUNT)
     first, last = int(0.5 * LATENT_RATE_HZ), int(np.ceil(0.9 * LATENT_RATE_HZ))
     assert np.flatnonzero(made[:, 4]).tolist() == list(range(first, last))
-    assert np.flatnonzero(made[:, COUNT - 1]).tolist() == [first]
-    assert made.sum() == last - first + 1
+    assert np.flatnonzero(made[:, HEARD - 1]).tolist() == [first]
+    assert made[:, :HEARD].sum() == last - first + 1
 
 
 def test_the_bass_has_places_of_its_own() -> None:
@@ -49,4 +49,14 @@ def test_drums_are_marked_where_they_begin_under_the_name_of_their_kind() -> Non
 
     made = marks(song(part("drums", hits, kit=0)))
 
-    assert [(frame, place - 24) for frame, place in np.argwhere(made).tolist()] == [(0, 0), (25, 1)]
+    assert [(frame, place - 24) for frame, place in np.argwhere(made[:, :HEARD]).tolist()] == [
+        (0, 0),
+        (25, 1),
+    ]
+
+
+def test_beats_and_bars_are_marked_where_the_metre_has_them() -> None:
+    made = marks(song(part("keyboard", [(0.5, 0.4, 64, 1.0)])))  # 120 to the minute, in four
+
+    assert np.flatnonzero(made[:, HEARD]).tolist() == [0, 12, 25, 37]
+    assert np.flatnonzero(made[:, HEARD + 1]).tolist() == [0]

@@ -12,6 +12,7 @@ from dit_service.text_encoder import TextEncoder
 from lm_service.checkpoint import recommended_cfg_scale, verify, verify_vocabulary
 from lm_service.vocabulary import Vocabulary
 from training import export, oobleck
+from training.compose import compose
 from training.lm import LanguageModel
 from training.networks import Family, write_config
 from training.scores import MODES, packed, score
@@ -127,7 +128,20 @@ def test_every_mode_ends_the_turn_and_learns_only_the_answer() -> None:
     for one in scores:
         assert one.ids[-1] == vocabulary.end_of_turn
         assert vocabulary.decode(one.ids[: one.asked]).rstrip().endswith(("assistant", "</think>"))
-    ids, wanted = packed(scores)
+    ids, wanted, weight = packed(scores)
     assert len(ids) <= len(scores) and len(MODES) == 5
     learnt = (wanted >= 0).sum(1)
     assert (learnt > 0).all() and (learnt < ids.shape[1]).all()
+    assert ((weight > 1).any(1) == torch.tensor([one.mode == "understand" for one in scores])).all()
+
+
+def test_what_only_codes_tell_is_stressed_in_a_description() -> None:
+    vocabulary = Vocabulary(for_language_model())
+    draw = np.random.default_rng(0)
+
+    for seed in range(2_000_000, 2_000_012):
+        told = score(seed, [0] * 50, vocabulary, draw)
+        song = compose(seed, 10.0)
+        words = vocabulary.decode([told.ids[place] for place in told.stressed])
+        wanted = f"{song.bpm} {song.key.name}" if told.mode == "understand" else ""
+        assert words.strip() == wanted

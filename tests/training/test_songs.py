@@ -1,16 +1,20 @@
 """Songs made by rules: the same for a seed, in their tempo and key, and described truly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from training.captions import NAMES, describe, lyrics
 from training.compose import compose
-from training.song import Song
+from training.drumkits import FRAME
+from training.song import Part, Song
+from training.songs import composers, groups
 from training.styles import STYLES
-from training.synth import PEAK, Synth
+from training.synth import HIGH_TUNING_FRAMES, PEAK, TUNING_FRAMES, Synth, tuned_turns
 from training.theory import Key
-from training.voices import DRUM_KITS, TRACKS, VOICES
+from training.voices import DRUM_KITS, HITS, TRACKS, VOICES
 
 SEEDS = range(200)
 
@@ -47,6 +51,33 @@ def test_songs_cover_what_the_models_are_asked_for(songs: list[Song]) -> None:
     assert {track for song in many for track in song.tracks} == set(TRACKS)
     tempi = [song.bpm for song in many]
     assert min(tempi) < 65 and max(tempi) > 175 and all(60 <= tempo <= 180 for tempo in tempi)
+
+
+def test_songs_composed_ahead_are_the_same_in_the_same_order() -> None:
+    sizes = [(2, 10.0), (1, 20.0), (2, 10.0)]
+    with composers(2) as pool:
+        ahead = list(groups(50, sizes, pool))
+
+    for group, alone in zip(ahead, groups(50, sizes), strict=True):
+        assert [song.seed for song, _ in group] == [song.seed for song, _ in alone]
+        for (_, ours), (_, theirs) in zip(group, alone, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_notes_begin_on_ticks(songs: list[Song]) -> None:
+    starts = np.concatenate([part.notes[:, 0] for song in songs for part in song.parts])
+
+    np.testing.assert_allclose(starts * 100, np.round(starts * 100), atol=1e-3)
+
+
+def test_a_key_is_told_by_the_first_ten_seconds(songs: list[Song]) -> None:
+    """All seven notes of the scale sound, whatever the tempo."""
+    full = [
+        {pitch % 12 for part in song.parts if part.kit is None for pitch in part.notes[:, 2].astype(int)}
+        for song in (compose(seed, 10.0) for seed in SEEDS)
+    ]
+
+    assert np.mean([len(pitches) >= 7 for pitches in full]) > 0.85
 
 
 def test_notes_lie_within_the_song(songs: list[Song]) -> None:
@@ -111,3 +142,37 @@ def test_a_song_sounds_alike_alone_and_among_others(synth: Synth) -> None:
     together = synth.stems([compose(5, 10.0), song])[1]
 
     torch.testing.assert_close(together, synth.stems([song])[0], atol=1e-4, rtol=0)
+
+
+def test_tones_are_tuned_to_go_round_in_few_frames_and_stay_in_tune() -> None:
+    pitches = np.arange(40, 90)
+    turns = tuned_turns(pitches)
+    cents = 1200 * np.log2(turns * 25 / TUNING_FRAMES / (440 * 2 ** ((pitches - 69) / 12)))
+
+    assert (turns == turns.round()).all() and (turns[pitches >= 60] % 2 == 0).all()
+    assert np.abs(cents).max() < 25 and np.abs(cents).mean() < 10
+
+
+@pytest.mark.parametrize("pitch", [44, 61, 80])
+def test_a_held_tone_repeats_in_time_with_the_frames_wherever_it_began(synth: Synth, pitch: int) -> None:
+    def sound(start: float) -> torch.Tensor:
+        notes = np.array([[start, 1.9 - start, pitch, 1.0]], np.float32)
+        part = Part("organ", "keyboard", notes, pan=0.0, level=1.0)
+        return synth.mix(replace(compose(0, 2.0), parts=(part,)))[0]
+
+    period = (TUNING_FRAMES if pitch < 60 else HIGH_TUNING_FRAMES) * FRAME
+    early, late = sound(0.1), sound(0.33)
+    held = slice(20 * FRAME, 20 * FRAME + period)
+    torch.testing.assert_close(early[held], early[held.stop : held.stop + period], atol=1e-5, rtol=0)
+    level = early.square().mean().sqrt() / late.square().mean().sqrt()
+    torch.testing.assert_close(early[held] / level, late[held], atol=1e-2, rtol=0)
+
+
+def test_noise_is_the_same_in_every_frame(synth: Synth) -> None:
+    def hat(start: float) -> torch.Tensor:
+        notes = np.array([[start, 0.1, HITS.index("open hat"), 1.0]], np.float32)
+        part = Part("acoustic drums", "drums", notes, pan=0.0, level=1.0, kit=0)
+        return synth.mix(replace(compose(0, 2.0), parts=(part,)))[0]
+
+    one, later = hat(0.4), hat(0.4 + 5 * FRAME / 48_000)
+    torch.testing.assert_close(one[: -5 * FRAME], later[5 * FRAME :], atol=1e-5, rtol=0)
