@@ -6,21 +6,33 @@ import time
 from pathlib import Path
 
 
+def wait_for(path: Path) -> None:
+    """Until another process has written `path`, which it renames into place when it is whole."""
+    while not path.exists():
+        time.sleep(0.2)
+
+
 class Budget:
     """Wall-clock time as progress, 0 to 1: stages end on time whatever the machine."""
 
     def __init__(self, minutes: float, most_steps: int | None = None) -> None:
-        self._began, self._seconds = time.monotonic(), 60 * minutes
+        self._made, self._seconds = time.monotonic(), 60 * minutes
+        self._began = self._made
         self._most_steps = most_steps
+
+    def begin(self) -> None:
+        """Now training begins; what came before is part of the time, and not of the progress."""
+        self._began = time.monotonic()
 
     def progress(self, step: int) -> float:
         if self._most_steps is not None:
             return min(1.0, step / self._most_steps)
-        return min(1.0, (time.monotonic() - self._began) / self._seconds)
+        left = self._made + self._seconds - self._began
+        return min(1.0, (time.monotonic() - self._began) / left) if left > 0 else 1.0
 
     @property
     def elapsed_s(self) -> float:
-        return time.monotonic() - self._began
+        return time.monotonic() - self._made
 
 
 def learning_rate(peak: float, progress: float, step: int, warm_up: int = 200) -> float:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training import latents, marks
-from training.budget import Budget, Journal, learning_rate
+from training.budget import Budget, Journal, learning_rate, wait_for
 from training.latents import Library
 from training.networks import Family, write_config
 from training.sizes import LATENT_CHANNELS
@@ -65,6 +65,7 @@ def train(
         parameters, betas=(0.9, 0.95), weight_decay=0.01, fused=device.type == "cuda"
     )
     step = 0
+    budget.begin()
     while (progress := budget.progress(step)) < 1:
         shelf = library[step % len(library)]
         songs = torch.randint(len(shelf.mixes), (arguments.batch,), device=device)
@@ -92,17 +93,18 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.manual_seed(0)
-    journal, budget = (
-        Journal(arguments.out.parent / "codes.jsonl"),
-        Budget(arguments.minutes, arguments.steps),
-    )
+    journal = Journal(arguments.out.parent / "codes.jsonl")
+    wait_for(arguments.library)
+    budget = Budget(arguments.minutes, arguments.steps)
     library, silent = latents.load(arguments.library, device)
     family = new_family(arguments.out.parent / "config", device)
     family.silence.copy_(silent)
     train(family, library, budget, journal, arguments)
     codes = torch.cat([coded(family, shelf.mixes)[0].flatten() for shelf in library])
     journal.note(stage="codes", used=len(codes.unique()))
-    torch.save({"family": family.state_dict()}, arguments.out)
+    waiting = arguments.out.with_suffix(".part")
+    torch.save({"family": family.state_dict()}, waiting)
+    waiting.rename(arguments.out)
 
 
 def _arguments() -> argparse.Namespace:

@@ -4,25 +4,41 @@
 
 import argparse
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from common.music import LATENT_RATE_HZ
 from training import export, latents
-from training.budget import Budget, Journal, learning_rate
+from training.budget import Budget, Journal, learning_rate, wait_for
 from training.coder import coded, new_family
-from training.lessons import Batch, Lessons, batch, lessons
+from training.latents import LENGTHS_S
+from training.lessons import (
+    LYRIC_TOKENS,
+    REFERENCE_FRAMES,
+    REFERENCES,
+    TEXT_TOKENS,
+    Batch,
+    Lessons,
+    batch,
+    lessons,
+)
 from training.networks import Family
+from training.sizes import LATENT_CHANNELS
 from training.steps import Average, Loss, Stepper, advance, autocast
 from training.tokenizers import for_text_encoder
 
+STAGES = ("base", "turbo")
 TOKENS = 40_000
 """Frames of a batch, over all its rows."""
 NULL_SHARE = 0.1
 """How often conditions are left out, which guidance needs."""
 GUIDANCE = 2.0
 """What turbo learns to do in one pass."""
+CONTEXT_WIDTHS = (LATENT_CHANNELS, 2 * LATENT_CHANNELS)
+"""Of what is made, and of its source with the mask of what is to be made."""
 
 
 def draw_times(count: int, device: torch.device) -> Tensor:
@@ -72,33 +88,40 @@ def batches(all_lessons: list[Lessons], silent: Tensor, tokens: int) -> Iterator
         order += 1
 
 
+def warm_up(stepper: Stepper, tokens: int, device: torch.device) -> None:
+    """Compile and record a step for every length of song, while others still make what it learns from."""
+    for length in LENGTHS_S:
+        frames = length * LATENT_RATE_HZ
+        rows = tokens // frames
+        target, context = (torch.zeros(rows, frames, width, device=device) for width in CONTEXT_WIDTHS)
+        timbres = torch.zeros(1 + REFERENCES, REFERENCE_FRAMES, LATENT_CHANNELS, device=device)
+        text, lyrics = (
+            torch.zeros(rows, count, dtype=torch.long, device=device)
+            for count in (TEXT_TOKENS, LYRIC_TOKENS)
+        )
+        times = torch.full((rows,), 0.5, device=device)
+        stepper(target, context, timbres, text, lyrics, target, times, times > 1)
+
+
 def train_flow(
     family: Family,
-    loss: Loss,
+    stepper: Stepper,
     source: Iterator[Batch],
     budget: Budget,
     journal: Journal,
     arguments: argparse.Namespace,
-    stored: dict[str, object],
-) -> dict[str, object]:
-    """Trains, and leaves the averaged weights in `family`; returns what a later run goes on from."""
+) -> None:
+    """Trains, and leaves the averaged weights in `family`."""
     stage = arguments.stage
-    parameters = _trained(family, stage)
+    parameters = stepper.parameters
     device = family.silence.device
-    stepper = Stepper(loss, parameters, graphs=arguments.graphs and device.type == "cuda")
     average = Average(parameters, 0.9995 if stage == "base" else 0.998)
     optimizer = torch.optim.AdamW(
         parameters, betas=(0.9, 0.95), weight_decay=0.01, fused=device.type == "cuda"
     )
-    step = 0
-    if "optimizer" in stored:
-        optimizer.load_state_dict(stored["optimizer"])  # type: ignore[arg-type]
-        average.restore(stored["average"])  # type: ignore[arg-type]
-        step = int(stored["step"])  # type: ignore[call-overload]
-    began, since = step, arguments.part[0]
-    seen = torch.zeros((), device=device)
-    while (here := budget.progress(step - began)) < 1:
-        progress = since + (arguments.part[1] - since) * here
+    seen, step = torch.zeros((), device=device), 0
+    budget.begin()
+    while (progress := budget.progress(step)) < 1:
         one = next(source)
         noise = torch.randn_like(one.target)
         times = draw_times(len(noise), device)
@@ -106,14 +129,12 @@ def train_flow(
         value = stepper(one.target, one.context, one.timbres, one.text, one.lyrics, noise, times, unasked)
         advance(optimizer, parameters, learning_rate(arguments.rate, progress, step))
         average.follow(step)
-        seen = value.clone() if step == began else torch.lerp(seen, value, 0.02)
+        seen = value.clone() if step == 0 else torch.lerp(seen, value, 0.02)
         if step % arguments.every == 0:
             journal.note(stage=stage, step=step, seconds=budget.elapsed_s, loss=float(seen))
         step += 1
     journal.note(stage=stage, step=step, seconds=budget.elapsed_s, loss=float(seen))
-    live = {name: tensor.clone() for name, tensor in family.state_dict().items()}
     average.take()
-    return {"family": live, "optimizer": optimizer.state_dict(), "average": average.kept, "step": step}
 
 
 def _trained(family: Family, stage: str) -> list[torch.nn.Parameter]:
@@ -129,57 +150,51 @@ def _trained(family: Family, stage: str) -> list[torch.nn.Parameter]:
 
 def main() -> None:
     arguments = _arguments()
+    stage = arguments.stage
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.matmul.allow_tf32 = True
-    torch.manual_seed(arguments.part[0] * 1000)
+    torch.manual_seed(STAGES.index(stage))
     journal, budget = Journal(arguments.out / "dit.jsonl"), Budget(arguments.minutes, arguments.steps)
-    library, silent = latents.load(arguments.library, device)
     tokenizer = for_text_encoder()
+    # One trains, one teaches it, and one that is not compiled reads codes, in batches of any size.
     family = new_family(arguments.out / "config", device)
-    stored: dict[str, object] = {}
-    if arguments.resume.is_dir():
-        known = export.load_family(arguments.resume, "base", tokenizer.get_vocab_size())
-        family.load_state_dict(known.state_dict())
-    else:
-        stored = torch.load(arguments.resume, map_location=device, weights_only=True)
-        family.load_state_dict(stored["family"])
-    hints = [coded(family, shelf.mixes)[1] for shelf in library]
-    pool = lessons(library, hints, tokenizer, arguments.rounds, round(arguments.part[0] * 1000))
-    journal.note(stage="lessons", count=sum(map(len, pool)), seconds=budget.elapsed_s)
-    source = batches(pool, silent, arguments.tokens)
+    teacher, reader = deepcopy(family), deepcopy(family)
     loss = flow_loss(family)
-    if arguments.stage == "turbo":
-        teacher = new_family(arguments.out / "config", device).requires_grad_(False)
-        teacher.load_state_dict(family.state_dict())
-        loss = distilling_loss(family, teacher)
-        if device.type == "cuda":
-            teacher.fuse()
-    if device.type == "cuda":
+    if stage == "turbo":
+        loss = distilling_loss(family, teacher.requires_grad_(False))
+    graphs = arguments.graphs and device.type == "cuda"
+    stepper = Stepper(loss, _trained(family, stage), graphs)
+    if graphs:
         family.fuse()
-    kept = train_flow(family, loss, source, budget, journal, arguments, stored)
-    export.dit(family, arguments.out / f"acestep-v15-{arguments.stage}", arguments.stage)
-    if arguments.stage == "base":
+        teacher.fuse()
+        warm_up(stepper, arguments.tokens, device)
+        journal.note(stage="warm", seconds=budget.elapsed_s)
+    wait_for(arguments.library)
+    library, silent = latents.load(arguments.library, device)
+    wait_for(arguments.resume)
+    stored = torch.load(arguments.resume, map_location=device, weights_only=True)["family"]
+    for one in (family, teacher, reader):
+        one.load_state_dict(stored)
+    hints = [coded(reader, shelf.mixes)[1] for shelf in library]
+    pool = lessons(library, hints, tokenizer, arguments.rounds, STAGES.index(stage))
+    journal.note(stage="lessons", count=sum(map(len, pool)), seconds=budget.elapsed_s)
+    train_flow(family, stepper, batches(pool, silent, arguments.tokens), budget, journal, arguments)
+    export.dit(family, arguments.out / f"acestep-v15-{stage}", stage)
+    if stage == "base":
         export.text_encoder(family, arguments.out / export.TEXT_ENCODER, tokenizer)
-        torch.save({"family": family.state_dict()}, arguments.out / "averaged.pt")
-    torch.save(kept, arguments.out / f"{arguments.stage}.pt")
+    waiting = arguments.out / f"{stage}.part"
+    torch.save({"family": family.state_dict()}, waiting)
+    waiting.rename(arguments.out / f"{stage}.pt")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", choices=["base", "turbo"])
+    parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--library", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument(
-        "--resume",
-        type=Path,
-        required=True,
-        help="the family to go on with: a stage's file, or a folder with base and text encoder",
-    )
+    parser.add_argument("--resume", type=Path, required=True, help="file of the family to go on with")
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--steps", type=int, help="so many steps, whatever the time")
-    parser.add_argument(
-        "--part", type=float, nargs=2, default=(0.0, 1.0), help="of the whole training, from and to"
-    )
     parser.add_argument("--rounds", type=int, default=6, help="lessons of each song")
     parser.add_argument("--tokens", type=int, default=TOKENS)
     parser.add_argument("--rate", type=float, default=1.5e-3)

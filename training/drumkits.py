@@ -21,7 +21,8 @@ KITS = {
 
 @dataclass(frozen=True, slots=True)
 class Kits:
-    """`[kits, hits, samples]` each: a hit is `struck`, and `ringing` under an `envelope`.
+    """`[kits, hits, samples]` each: a hit is `struck`, and `ringing` under an `envelope`, and what rings is
+    longer by a frame, so that it can be entered anywhere.
 
     What rings is one latent frame long and goes round and round from the song's first sample on, whenever
     it is struck: noise that is the same in every frame is noise that a small codec can learn.
@@ -84,7 +85,7 @@ def _hit(name: str, pitch: float, ring: float, bright: float) -> tuple[Tensor, T
         if name == "ride":
             ringing = ringing + 0.08 * _tone(3300)
     ending = 0.9 * ((HIT_SAMPLES / SAMPLE_RATE_HZ - t) / 0.05).clamp(0, 1)
-    return struck * ending, envelope * ending, ringing
+    return struck * ending, envelope * ending, ringing.repeat(HIT_SAMPLES // FRAME + 1)
 
 
 def _fall(t: Tensor, time_s: float) -> Tensor:

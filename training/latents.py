@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.pool import Pool
 from pathlib import Path
@@ -11,6 +11,7 @@ import torch
 from diffusers import AutoencoderOobleck
 from torch import Tensor
 
+from common.music import SAMPLE_RATE_HZ
 from training import oobleck
 from training.budget import Journal
 from training.song import Song
@@ -57,6 +58,20 @@ def silence(vae: AutoencoderOobleck, device: torch.device) -> Tensor:
     return encoded(vae, torch.zeros(1, 2, 96_000, device=device))[0, 20:30].mean(0)
 
 
+def at_once(device: torch.device) -> int:
+    """Seconds of sound to render and encode together."""
+    return 240 if device.type == "cuda" else 10
+
+
+def warm_up(vae: AutoencoderOobleck, lengths: Sequence[int], device: torch.device) -> None:
+    """Compile the encoder for groups of songs of these lengths."""
+    oobleck.compile_encoder(vae)
+    if device.type == "cuda":
+        for length in lengths:
+            silent = torch.zeros(at_once(device) // length, 2, length * SAMPLE_RATE_HZ, device=device)
+            encoded(vae, silent)
+
+
 @dataclass(slots=True)
 class _Growing:
     songs: list[Song]
@@ -72,13 +87,12 @@ def fill(
     """As many songs as time allows, `arguments.songs` at most."""
     began = time.monotonic()
     growing = {length: _Growing([], [], [], [], {}) for length in arguments.lengths}
-    at_once = 240 if synth.device.type == "cuda" else 10
     count = 0
 
     def sizes() -> Iterator[tuple[int, float]]:
         while True:
             for length in arguments.lengths:
-                yield max(1, at_once // length), float(length)
+                yield max(1, at_once(synth.device) // length), float(length)
 
     for number, group in enumerate(groups(first_seed, sizes(), pool)):
         songs = [song for song, _ in group]
@@ -141,10 +155,11 @@ def main() -> None:
     arguments = _arguments()
     pool = composers(arguments.workers)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    journal, began = Journal(arguments.out.with_suffix(".jsonl")), time.monotonic()
+    journal = Journal(arguments.out.with_suffix(".jsonl"))
     vae = oobleck.load(arguments.vae).to(device)
     silent = silence(vae, device)
-    oobleck.compile_encoder(vae)
+    warm_up(vae, arguments.lengths, device)
+    began = time.monotonic()
     library = fill(vae, Synth(device), TRAINING_SEEDS + arguments.seed * 100_000, pool, arguments)
     save(library, silent, arguments.out)
     journal.note(

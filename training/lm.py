@@ -1,9 +1,7 @@
 """Train the language model: `python -m training.lm --codes FILE --out FOLDER`."""
 
 import argparse
-import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +11,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Qwen3Config, Qwen3Model
 
-from lm_service.vocabulary import Vocabulary
+from common.music import CODE_RATE_HZ
+from lm_service.vocabulary import CodeWindow, Vocabulary
 from training import export
-from training.budget import Budget, Journal, learning_rate
-from training.scores import IGNORED, MODES, Score, packed, score
+from training.budget import Budget, Journal, learning_rate, wait_for
+from training.compose import compose
+from training.scores import IGNORED, LONGEST, MODES, Score, packed, score
+from training.sizes import CODE_COUNT
+from training.songs import composers
 from training.steps import Average, Loss, Stepper, advance, autocast
 from training.tokenizers import for_language_model
 
 HELD = 400
+WORN = 0.1
+"""Share of codes that are exchanged in what the model reads."""
 
 
 class LanguageModel(nn.Module):
@@ -44,68 +48,69 @@ class LanguageModel(nn.Module):
 def scores_of(seeds: list[int], codes: list[list[int]], rounds: int, seed: int) -> list[Score]:
     vocabulary = Vocabulary(for_language_model())
     draw = np.random.default_rng(seed)
-    return [
-        score(song, row, vocabulary, draw)
-        for song, row in zip(seeds, codes, strict=True)
-        for _ in range(rounds)
-    ]
+    scores = []
+    for number, row in zip(seeds, codes, strict=True):
+        song = compose(number, float(len(row) // CODE_RATE_HZ))
+        scores += [score(song, row, vocabulary, draw) for _ in range(rounds)]
+    return scores
 
 
-def all_scores(path: Path, rounds: int, workers: int, seed: int) -> tuple[list[Score], list[Score]]:
-    """To learn from, and of the last `HELD` songs, which nothing is learnt from.
-
-    `path` is waited for: another process writes it.
-    """
-    while not path.is_file():
-        time.sleep(0.5)
+def all_scores(path: Path, rounds: int, pool: Pool, seed: int) -> tuple[list[Score], list[Score]]:
+    """To learn from, and of the last `HELD` songs, which nothing is learnt from."""
     stored = torch.load(path, weights_only=True)
     seeds, codes = stored["seeds"], stored["codes"]
     held = min(HELD, len(seeds) // 4)
     learnt = len(seeds) - held
-    parts = np.array_split(np.arange(learnt), max(1, workers))
-    jobs = [([seeds[i] for i in part], [codes[i] for i in part], rounds) for part in parts]
-    jobs.append((seeds[learnt:], codes[learnt:], 2))
-    if workers < 2:
-        done = [scores_of(*job, seed + number) for number, job in enumerate(jobs)]
-    else:
-        with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-            futures = [pool.submit(scores_of, *job, seed + number) for number, job in enumerate(jobs)]
-            done = [future.result() for future in futures]
+    parts = np.array_split(np.arange(learnt), max(1, learnt // 64))
+    jobs = [
+        ([seeds[i] for i in part], [codes[i] for i in part], rounds, seed + int(part[0])) for part in parts
+    ]
+    jobs.append((seeds[learnt:], codes[learnt:], 2, seed + learnt))
+    done = pool.starmap(scores_of, jobs, chunksize=1)
     return [one for some in done[:-1] for one in some], done[-1]
+
+
+def worn(ids: Tensor, window: CodeWindow) -> Tensor:
+    """Some codes exchanged for any others: what is read from them must not hang on each of them."""
+    drawn = torch.randint_like(ids, window.first, window.stop)
+    exchanged = (
+        (ids >= window.first) & (ids < window.stop) & (torch.rand(ids.shape, device=ids.device) < WORN)
+    )
+    return torch.where(exchanged, drawn, ids)
 
 
 def main() -> None:
     arguments = _arguments()
+    pool = composers(arguments.workers)
     torch.manual_seed(arguments.seed)
     clock, journal = Budget(arguments.minutes, arguments.steps), Journal(arguments.out / "lm.jsonl")
-    scores, held = all_scores(arguments.codes, arguments.rounds, arguments.workers, arguments.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    tokenizer = for_language_model()
+    model = LanguageModel(export.lm_config(tokenizer)).to(device)
+    if arguments.resume:
+        stored = load_file(arguments.resume / "model.safetensors")
+        model.network.load_state_dict({name: tensor.float() for name, tensor in stored.items()})
+    graphs = arguments.graphs and device.type == "cuda"
+    loss = loss_of(model, device)
+    stepper = Stepper(
+        torch.compile(loss, dynamic=False) if graphs else loss, list(model.parameters()), graphs
+    )
+    if graphs:  # compile while codes are still made
+        nothing = torch.zeros(arguments.batch, LONGEST, dtype=torch.long, device=device)
+        stepper(nothing, nothing, torch.ones(nothing.shape, device=device))
+    wait_for(arguments.codes)
+    scores, held = all_scores(arguments.codes, arguments.rounds, pool, arguments.seed)
     learnt = tuple(tensor.to(device) for tensor in packed(scores))
     journal.note(stage="scores", count=len(scores), fitting=len(learnt[0]), seconds=clock.elapsed_s)
     held_by_mode = {
         mode: tuple(tensor.to(device) for tensor in packed([one for one in held if one.mode == mode][:128]))
         for mode in MODES
     }
-    tokenizer = for_language_model()
-    model = LanguageModel(export.lm_config(tokenizer)).to(device)
-    if arguments.resume:
-        stored = load_file(arguments.resume / "model.safetensors")
-        model.network.load_state_dict({name: tensor.float() for name, tensor in stored.items()})
-    train(model, learnt, held_by_mode, clock, journal, arguments)
+    train(stepper, learnt, loss, held_by_mode, clock, journal, arguments)
     export.language_model(model.network.state_dict(), arguments.out / export.LANGUAGE_MODEL_NAME, tokenizer)
 
 
-def train(
-    model: LanguageModel,
-    scores: tuple[Tensor, ...],
-    held: dict[str, tuple[Tensor, ...]],
-    budget: Budget,
-    journal: Journal,
-    arguments: argparse.Namespace,
-) -> None:
-    """Leaves the averaged weights in `model` that did best on songs that it did not learn from."""
-    device, parameters = scores[0].device, list(model.parameters())
-
+def loss_of(model: LanguageModel, device: torch.device) -> Loss:
     def loss(tokens: Tensor, follow: Tensor, weight: Tensor) -> Tensor:
         with autocast(device):
             made = model(tokens)
@@ -114,20 +119,32 @@ def train(
         )
         return (each * weight.flatten()).sum() / (follow != IGNORED).sum()
 
-    graphs = arguments.graphs and device.type == "cuda"
-    stepper = Stepper(torch.compile(loss, dynamic=False) if graphs else loss, parameters, graphs)
+    return loss
+
+
+def train(
+    stepper: Stepper,
+    scores: tuple[Tensor, ...],
+    loss: Loss,
+    held: dict[str, tuple[Tensor, ...]],
+    budget: Budget,
+    journal: Journal,
+    arguments: argparse.Namespace,
+) -> None:
+    """Leaves the averaged weights in the model that did best on songs that it did not learn from."""
+    device, parameters = scores[0].device, stepper.parameters
+    window = Vocabulary(for_language_model()).code_window(CODE_COUNT)
     optimizer = torch.optim.AdamW(
         parameters, betas=(0.9, 0.95), weight_decay=0.05, fused=device.type == "cuda"
     )
     average = Average(parameters, 0.998)
-    since = budget.progress(0)  # composing and tokenizing took its share
+    budget.begin()
     step, best, lowest = 0, [tensor.clone() for tensor in average.kept], float("inf")
     while (progress := budget.progress(step)) < 1:
         rows = torch.randint(len(scores[0]), (arguments.batch,), device=device)
-        value = stepper(*(tensor[rows] for tensor in scores))
-        advance(
-            optimizer, parameters, learning_rate(arguments.rate, (progress - since) / (1 - since), step)
-        )
+        ids, wanted, weight = (tensor[rows] for tensor in scores)
+        value = stepper(worn(ids, window), wanted, weight)
+        advance(optimizer, parameters, learning_rate(arguments.rate, progress, step))
         average.follow(step)
         if step % arguments.every == 0:
             valid = _valid(loss, held)

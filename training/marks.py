@@ -28,7 +28,7 @@ def marks(song: Song) -> Marks:
     frames = round(song.duration_s * LATENT_RATE_HZ)
     made = np.zeros((frames, COUNT), np.uint8)
     for part in song.parts:
-        first = np.minimum((part.notes[:, 0] * LATENT_RATE_HZ).astype(int), frames - 1)
+        first = np.minimum((part.notes[:, 0] * LATENT_RATE_HZ + 1e-3).astype(int), frames - 1)
         last = np.ceil((part.notes[:, 0] + part.notes[:, 1]) * LATENT_RATE_HZ).astype(int)
         if part.kit is None:
             column = (12 if part.track == "bass" else 0) + part.notes[:, 2].astype(int) % 12
@@ -36,12 +36,12 @@ def marks(song: Song) -> Marks:
                 made[start:end, place] = 1
             made[first, HEARD - 1] = 1
         else:
-            for start, hit in zip(first, part.notes[:, 2].astype(int), strict=True):
+            for begin, hit in zip(first, part.notes[:, 2].astype(int), strict=True):
                 name = ALIKE.get(HITS[hit], HITS[hit])
                 if name in STRUCK:
-                    made[start, PITCHES + STRUCK.index(name)] = 1
+                    made[begin, PITCHES + STRUCK.index(name)] = 1
     beat_s = 60 / song.bpm
-    for column, every in ((HEARD, 1), (HEARD + 1, 2 if song.meter == 6 else song.meter)):
+    for mark, every in ((HEARD, 1), (HEARD + 1, 2 if song.meter == 6 else song.meter)):
         starts = np.arange(0, song.duration_s - beat_s / 8, beat_s * every)
-        made[np.minimum((starts * LATENT_RATE_HZ + 1e-3).astype(int), frames - 1), column] = 1
+        made[np.minimum((starts * LATENT_RATE_HZ + 1e-3).astype(int), frames - 1), mark] = 1
     return made

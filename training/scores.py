@@ -7,13 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.music import CODE_RATE_HZ, UNKNOWN_LANGUAGE
+from common.music import UNKNOWN_LANGUAGE
 from lm_service import cot, prompt
 from lm_service.metadata import Metadata
 from lm_service.prompt import PromptLayout
 from lm_service.vocabulary import Vocabulary, code_token
 from training.captions import describe, lyrics
-from training.compose import compose
 from training.song import Song
 
 LONGEST = 320
@@ -33,15 +32,13 @@ class Score:
     """Places of tokens that count `STRESS` times."""
 
 
-def score(seed: int, codes: Sequence[int], vocabulary: Vocabulary, draw: np.random.Generator) -> Score:
+def score(song: Song, codes: Sequence[int], vocabulary: Vocabulary, draw: np.random.Generator) -> Score:
     """A drawn mode over a song; `codes` are all of it."""
-    length = len(codes) // CODE_RATE_HZ
-    song, piece = compose(seed, float(length)), list(codes)
-    told = describe(song, draw)
+    piece, told = list(codes), describe(song, draw)
     known = Metadata(
         bpm=song.bpm,
         caption=told.caption,
-        duration_s=float(length),
+        duration_s=song.duration_s,
         keyscale=song.key.name,
         language=UNKNOWN_LANGUAGE,
         timesignature=str(song.meter),

@@ -13,7 +13,7 @@ class Stepper:
     are so small that starting their kernels one by one takes longer than running them."""
 
     def __init__(self, loss: Loss, parameters: Sequence[nn.Parameter], graphs: bool) -> None:
-        self._loss, self._parameters, self._graphs = loss, list(parameters), graphs
+        self._loss, self.parameters, self._graphs = loss, list(parameters), graphs
         self._recorded: dict[
             tuple[tuple[int, ...], ...],
             tuple[torch.cuda.CUDAGraph, list[Tensor], Tensor, list[Tensor | None]],
@@ -22,7 +22,7 @@ class Stepper:
     def __call__(self, *inputs: Tensor) -> Tensor:
         """The loss; gradients are in the parameters."""
         if not self._graphs:
-            for parameter in self._parameters:
+            for parameter in self.parameters:
                 parameter.grad = None
             loss = self._loss(*inputs)
             loss.backward()
@@ -39,7 +39,7 @@ class Stepper:
         for place, tensor in zip(held, inputs, strict=True):
             place.copy_(tensor)
         graph.replay()
-        for parameter, gradient in zip(self._parameters, gradients, strict=True):
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
         return loss
 
@@ -59,10 +59,10 @@ class Stepper:
         with torch.cuda.graph(graph):
             loss = self._loss(*held)
             loss.backward()
-        return graph, held, loss.detach(), [parameter.grad for parameter in self._parameters]
+        return graph, held, loss.detach(), [parameter.grad for parameter in self.parameters]
 
     def _clear(self) -> None:
-        for parameter in self._parameters:
+        for parameter in self.parameters:
             parameter.grad = None
 
 

@@ -29,8 +29,9 @@ LEARNING_RATE = 1e-3
 KL_WEIGHT = 2e-4
 WAVE_WEIGHT = 2.0
 MARKS_WEIGHT = 0.6
-DECODER_NOISE = 0.1
-"""Of latents with a spread of 1, while only the decoder trains: the DiT's latents are not exact."""
+DECODER_NOISE = 0.3
+"""Of latents with a spread of 1, at most, while only the decoder trains: the DiT's latents are not exact,
+and what is wrong with them should not be heard as noise."""
 VALIDATION_SEEDS = range(12)
 
 Codec = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
@@ -83,7 +84,9 @@ def codec_of(vae: AutoencoderOobleck, only_decoder: bool) -> Codec:
             with torch.set_grad_enabled(not only_decoder):
                 mean, scale = vae.encoder(sound).float().chunk(2, dim=1)
             spread = torch.nn.functional.softplus(scale) + 1e-4
-            width = DECODER_NOISE if only_decoder else spread
+            width = spread
+            if only_decoder:
+                width = DECODER_NOISE * torch.rand(len(mean), 1, 1, device=mean.device).square()
             made = vae.decoder(mean + width * torch.randn_like(mean)).float()
         return made, mean, spread
 

@@ -123,7 +123,7 @@ def test_every_mode_ends_the_turn_and_learns_only_the_answer() -> None:
     codes = (np.arange(150) % CODE_COUNT).tolist()
     draw = np.random.default_rng(0)
 
-    scores = [score(2_000_000 + seed, codes, vocabulary, draw) for seed in range(40)]
+    scores = [score(compose(2_000_000 + seed, 30.0), codes, vocabulary, draw) for seed in range(40)]
 
     for one in scores:
         assert one.ids[-1] == vocabulary.end_of_turn
@@ -140,8 +140,8 @@ def test_what_only_codes_tell_is_stressed_in_a_description() -> None:
     draw = np.random.default_rng(0)
 
     for seed in range(2_000_000, 2_000_012):
-        told = score(seed, [0] * 50, vocabulary, draw)
         song = compose(seed, 10.0)
+        told = score(song, [0] * 50, vocabulary, draw)
         words = vocabulary.decode([told.ids[place] for place in told.stressed])
         wanted = f"{song.bpm} {song.key.name}" if told.mode == "understand" else ""
         assert words.strip() == wanted
