@@ -105,8 +105,8 @@ def disguised(sound: Tensor) -> Tensor:
     heard = torch.fft.irfft(spectrum * 10 ** (curve / 20), samples)
     level = heard.square().mean(1, keepdim=True).sqrt()
     noise = torch.empty(count, 1, device=device).uniform_(-60, -18)
-    hiss: Tensor = torch.randn_like(heard) * level * 10 ** (noise / 20)
-    return heard + hiss
+    noisy: Tensor = heard + torch.randn_like(heard) * level * 10 ** (noise / 20)
+    return noisy
 
 
 def main() -> None:

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 FIGURES: dict[str, dict[str, tuple[str, ...]]] = {
     "vae.jsonl": {"codec": ("spectrum", "valid_spectrum")},
-    "decoder.jsonl": {"codec, decoder alone": ("spectrum", "valid_spectrum")},
-    "codes.jsonl": {"codes": ("latents", "marks")},
+    "decoder.jsonl": {"its decoder alone": ("spectrum", "valid_spectrum")},
+    "decoder2.jsonl": {"with more noise": ("spectrum", "valid_spectrum")},
+    "codes.jsonl": {"codes": ("latents", "pitches", "begun", "beats")},
     "dit.jsonl": {"base": ("loss",), "turbo": ("loss",)},
     "lm.jsonl": {"language model": ("loss", "valid_generate", "valid_understand")},
 }
