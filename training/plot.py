@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 FIGURES: dict[str, dict[str, tuple[str, ...]]] = {
     "vae.jsonl": {"codec": ("spectrum", "valid_spectrum")},
     "decoder.jsonl": {"its decoder alone": ("spectrum", "valid_spectrum")},
-    "decoder2.jsonl": {"with more noise": ("spectrum", "valid_spectrum")},
-    "codes.jsonl": {"codes": ("latents", "pitches", "begun", "beats")},
+    "codes.jsonl": {"codes": ("latents", "marks", "pitches", "begun", "beats")},
     "dit.jsonl": {"base": ("loss",), "turbo": ("loss",)},
     "lm.jsonl": {"language model": ("loss", "valid_generate", "valid_understand")},
 }
@@ -19,14 +18,20 @@ FIGURES: dict[str, dict[str, tuple[str, ...]]] = {
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    panels = [(log, title, names) for log, parts in FIGURES.items() for title, names in parts.items()]
+    panels = [
+        (log, title, names)
+        for log, parts in FIGURES.items()
+        for title, names in parts.items()
+        if _rows(folder / log, title)
+    ]
     figure = Figure(figsize=(4 * len(panels), 3), layout="constrained")
     for place, (log, title, names) in enumerate(panels, 1):
         axes = figure.add_subplot(1, len(panels), place)
         rows = _rows(folder / log, title)
         for name in names:
             points = [(row["step"], row[name]) for row in rows if name in row]
-            axes.plot(*zip(*points, strict=True), label=name)
+            if points:  # what codes have to tell has changed
+                axes.plot(*zip(*points, strict=True), label=name)
         axes.set(title=title, xlabel="step", yscale="log")
         axes.legend()
     figure.savefig(folder / "training.png", dpi=80)

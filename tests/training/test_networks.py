@@ -1,5 +1,6 @@
 """What trains is what is served: the networks agree with the services' own loading and computing."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,16 @@ def test_scaled_latents_decode_to_the_same_sound(models: Path) -> None:
 
 def test_the_services_load_the_codec(models: Path) -> None:
     assert load_vae(models / "vae", CPU, torch.float32).config.decoder_input_channels == LATENT_CHANNELS
+
+
+def test_the_codec_that_waits_for_its_family_is_of_these_sizes() -> None:
+    folder = Path(oobleck.__file__).with_name("codec")
+
+    vae = oobleck.load(folder)
+
+    stored = json.loads((folder / "config.json").read_text())
+    assert {name: stored[name] for name in oobleck.CONFIG} == oobleck.CONFIG
+    assert vae.encoder.conv2.out_channels == 2 * LATENT_CHANNELS
 
 
 def test_the_service_accepts_the_language_model(tmp_path: Path) -> None:
