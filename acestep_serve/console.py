@@ -122,7 +122,7 @@ def print_error(error: ServiceError, address: str, flags: Mapping[str, str]) -> 
         err.print(f"[red]no gateway answers at {escape(address)}[/]: {escape(why)}")
         err.print(escape(unreachable.advice(error.message, address)))
     elif error.code is grpc.StatusCode.DEADLINE_EXCEEDED and not error.facts:  # gRPC itself ended the call
-        err.print(f"[red]{error.code.name}[/] it took longer than it may")
+        err.print(f"[red]{error.code.name}[/] it took longer than --timeout allows")
     elif error.violations:
         for item in error.violations:
             named = _named(item.field, flags)

@@ -95,7 +95,7 @@ class LiveGeneration:
                 self._update(None, PHASES[pb.PHASE_PLAN], 0, None, "")
             value = event.plan_field.value
             value = value if len(value) <= 100 else value[:97] + "..."
-            self._console.print(f"  {event.plan_field.name}: {escape(value)}")
+            self._console.print(f"  planned {event.plan_field.name}: {escape(value)}")
         elif kind == "progress":
             self._show_progress(event.progress)
         elif kind == "song" and event.song.HasField("error"):

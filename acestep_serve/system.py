@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from acestep_serve.child import Service
@@ -205,6 +206,16 @@ def check_device(device: str, probe: str = GPU_PROBE, patience_s: float = PROBE_
         )
         if complaint := GPU_COMPLAINTS.get(done.returncode):
             raise NotStartableError(complaint)
+
+
+def check_installed() -> None:
+    """Raises `NotStartableError` where only the client is installed."""
+    missing = [name for name in ("cryptography", "torch", "vllm") if find_spec(name) is None]
+    if missing:
+        raise NotStartableError(
+            f"the services are not installed here (no {', '.join(missing)}); in a clone, `make up` installs"
+            " and starts them"
+        )
 
 
 def check_door(door: Door) -> None:

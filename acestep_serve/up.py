@@ -24,6 +24,7 @@ from acestep_serve.system import (
     System,
     check_device,
     check_door,
+    check_installed,
     choose_dits,
 )
 
@@ -77,6 +78,7 @@ def up(  # noqa: PLR0913 - each parameter is an option
     """Start all services on this machine, and keep them running until Ctrl-C."""
     door = Door(host, tls_certificate, tls_key, tls_client_ca)
     try:
+        check_installed()
         dits = choose_dits(models, tuple(dit or ()))
         check_door(door)
         check_device(device.value)
@@ -98,9 +100,7 @@ def up(  # noqa: PLR0913 - each parameter is an option
 
 def down(run_folder: RunDirOption = DEFAULT_RUN_DIR) -> None:
     """Stop the system that `up` started in the run folder, and wait until it has stopped."""
-    if not run_dir.stop(run_folder):
-        _fail(f"nothing runs in {run_folder}")
-    typer.echo("stopped")
+    typer.echo("stopped" if run_dir.stop(run_folder) else f"nothing runs in {run_folder}")
 
 
 def _run_here(system: System, timing: Timing) -> None:

@@ -103,7 +103,7 @@ async def test_work_that_takes_longer_than_it_may_is_told(world: World, tmp_path
     )
 
     assert code == 1
-    assert err.endswith("DEADLINE_EXCEEDED it took longer than it may\n")
+    assert err.endswith("DEADLINE_EXCEEDED it took longer than --timeout allows\n")
 
 
 async def test_a_note_is_told_once(world: World, tmp_path: Path) -> None:

@@ -22,3 +22,19 @@ def test_the_command_starts_without_the_libraries_of_the_services() -> None:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+def test_up_says_that_the_services_are_not_installed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{PROBE}sys.argv[1:] = ['up', '--models', 'models_micro']\ncli.main()"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "the services are not installed here (no cryptography, torch, vllm); in a clone, `make up` installs"
+        " and starts them\n"
+    )
