@@ -25,7 +25,7 @@ from bench.simulate.costs import (
     Mix,
     dit_s,
     lm_step_s,
-    lm_tokens,
+    lm_steps,
     songs_per_gpu_hour,
 )
 from bench.simulate.farm import LEAST_SONGS, SIMULATED_S, Size, needed, simulate
@@ -52,7 +52,7 @@ def markdown(heads: list[str], rows: list[list[str]]) -> str:
 
 
 def costs_table() -> str:
-    tokens = [lm_tokens(song_s) for song_s in MIX.lengths_s]
+    tokens = [lm_steps(song_s) for song_s in MIX.lengths_s]
     rows = []
     for pairs in LM_STEP_MS:
         step_s = lm_step_s(pairs)

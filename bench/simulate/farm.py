@@ -7,15 +7,21 @@ from math import ceil
 
 import numpy as np
 
-from bench.simulate.costs import LM_ROOM, Diffusion, Mix, dit_s, lm_step_s, lm_tokens, songs_per_gpu_hour
+from bench.simulate.costs import (
+    LM_ROOM,
+    Diffusion,
+    Mix,
+    after_s,
+    dit_s,
+    lm_step_s,
+    lm_steps,
+    songs_per_gpu_hour,
+)
 from bench.simulate.events import Batch, Clock, Line
 
 MOST_LOAD = 0.9
 LEAST_SONGS = 3000
 SIMULATED_S = 60.0
-
-OVERHEAD_S = 0.1
-"""Of gateway and network, per song: checks, the file, its digest, its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +57,14 @@ def simulate(
 
     def arrive(place: int) -> None:
         least = min(lms, key=lambda lm: lm.load)
-        least.work(lm_tokens(lengths[place]), partial(written, place))
+        least.work(lm_steps(lengths[place]), partial(written, place))
 
     def written(place: int) -> None:
         dits.work(dit_s(lengths[place], diffusion), partial(rendered, place))
 
     def rendered(place: int) -> None:
         if place >= song_count // 4:
-            outcome.latencies_s.append(clock.now_s - arrivals[place] + OVERHEAD_S)
+            outcome.latencies_s.append(clock.now_s - arrivals[place] + after_s(lengths[place]))
 
     for place in range(song_count):
         clock.after(float(arrivals[place]), partial(arrive, place))

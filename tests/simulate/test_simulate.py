@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 
 from bench.simulate.check import Song, compared
-from bench.simulate.costs import GRAPHS, LM_ROOM, Mix, dit_s, lm_step_s, lm_tokens, songs_per_gpu_hour
+from bench.simulate.costs import (
+    GRAPHS,
+    LM_ROOM,
+    Mix,
+    after_s,
+    dit_s,
+    lm_step_s,
+    lm_steps,
+    songs_per_gpu_hour,
+)
 from bench.simulate.events import Batch, Clock, Line
-from bench.simulate.farm import OVERHEAD_S, Size, needed, replay, simulate, smallest
+from bench.simulate.farm import Size, needed, replay, simulate, smallest
 
 
 def test_one_machine_with_random_jobs_waits_as_theory_says() -> None:
@@ -50,7 +59,7 @@ def test_a_song_alone_takes_what_it_costs() -> None:
 
     outcome = simulate(Size(1, 1), songs_per_s=0.001, mix=mix, diffusion=GRAPHS, song_count=40, seed=1)
 
-    alone = lm_tokens(120.0) * lm_step_s(1) + dit_s(120.0, GRAPHS) + OVERHEAD_S
+    alone = lm_steps(120.0) * lm_step_s(1) + dit_s(120.0, GRAPHS) + after_s(120.0)
     assert outcome.percentile(50) == pytest.approx(alone)
 
 
