@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dit_service import metrics
+from dit_service.batch_spans import BatchSpans
 from dit_service.due import Due
 from dit_service.engine import Progress
 
@@ -53,6 +54,7 @@ class Rounds:
         self._lock = threading.Lock()
         self._joining: list[Errand] = []
         self._awake = False
+        self._spans = BatchSpans()
 
     def join(self, errand: Errand) -> None:
         errand.began_at = time.monotonic()
@@ -72,7 +74,9 @@ class Rounds:
         errands = self._with_joining([])
         while errands:
             running = [errand for errand in errands if _goes_on(errand)]
-            _do_due(running)
+            groups = _due_together(running)
+            self._spans.together({key: [each.context for each in group] for key, group in groups.items()})
+            _do(groups)
             ended = [errand for errand in errands if errand not in running]
             errands = self._with_joining(running)
             for errand in ended:
@@ -123,15 +127,20 @@ def _advance(errand: Errand) -> bool:
     return False
 
 
-def _do_due(errands: list[Errand]) -> None:
-    groups: dict[object, list[Due]] = {}
+def _due_together(errands: list[Errand]) -> dict[object, list[Errand]]:
+    groups: dict[object, list[Errand]] = {}
     for errand in errands:
         if errand.due is not None:
-            groups.setdefault(errand.due.group, []).append(errand.due)
+            groups.setdefault(errand.due.group, []).append(errand)
+    return groups
+
+
+def _do(groups: dict[object, list[Errand]]) -> None:
     for group in groups.values():
         started = time.monotonic()
+        due = [errand.due for errand in group if errand.due is not None]
         try:
-            group[0].do_together(group)
+            due[0].do_together(due)
         except Exception:
             # Each job does its own alone when it goes on, and hears of its own failure then.
             logger.exception("%d jobs could not go on together", len(group))
