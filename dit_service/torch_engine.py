@@ -98,6 +98,7 @@ class TorchEngine:
             torch.set_num_threads(threads)
         device = torch.device(device_name)
         compiled = compiled and device.type == "cuda"
+        torch.empty(1, device=device)  # one that is not there, or full, says so itself
         if compiled:
             refuse_without_kernels()
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32

@@ -23,6 +23,9 @@ READY_POLL_S = 0.05
 RENDERS_AHEAD = 2
 """A replica is given so many times the songs that it renders at once: the next are there when it ends."""
 
+MOST_ASIDE = 16
+"""Songs at a DiT replica that are only read: each holds its sound there, 92 MB for four minutes."""
+
 GUIDED_ROWS = 2
 """A guided request takes two rows of the language model's batch, any other takes one."""
 
@@ -92,7 +95,7 @@ DIT: StageKind[dit_rpc.DitServiceStub, dit_pb.GetModelInfoResponse] = StageKind(
     lambda dit, timeout_s: dit.GetModelInfo(dit_pb.GetModelInfoRequest(), timeout=timeout_s),
     room=_renders,
     # As much as it is given stays free, for uploads, for checks, and for another gateway.
-    room_aside=lambda info: max(0, info.max_call_count - 2 * _renders(info)),
+    room_aside=lambda info: min(MOST_ASIDE, max(0, info.max_call_count - 2 * _renders(info))),
     own_fields=("max_queued_count", "max_song_count", "max_call_count"),
 )
 

@@ -3,6 +3,7 @@
 Source: spec dit.md 1.6 (windows).
 """
 
+import logging
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -12,6 +13,8 @@ from typing import Optional
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+logger = logging.getLogger(__name__)
 
 BLOCK = 128
 """Queries that share a stretch of keys where a window is cut out block by block."""
@@ -68,7 +71,10 @@ def why_no_kernels() -> str | None:
         from dit_service.network.trial import build  # noqa: PLC0415
 
         build()
+    except torch.OutOfMemoryError:
+        raise  # it says nothing of kernels
     except (ImportError, RuntimeError, OSError, CalledProcessError) as error:
+        logger.warning("attention is computed without kernels of our own, and slower: %s", error)
         return str(error)
     return None
 
