@@ -25,6 +25,7 @@ TRACED = "eager"
 @pytest.fixture(scope="module")
 def network() -> Iterator[DiffusionTransformer]:
     torch.compiler.reset()
+    counters.clear()  # of what other tests compiled
     yield load_dit(CHECKPOINTS / MODELS["base"], CPU, torch.float32).transformer
     torch.compiler.reset()
 
