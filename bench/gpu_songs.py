@@ -9,21 +9,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from bench.dit_checkpoint import TURBO
+from dit_service import defaults
 from dit_service.due import Due
-from dit_service.engine import Diffusion, InferMethod, Phase, Piece, Progress, RenderJob, Song, Task
+from dit_service.engine import Phase, Piece, Progress, RenderJob, Song, Task
 from dit_service.lane import Lane
 from dit_service.torch_engine import TorchEngine
 
-TURBO_DIFFUSION = Diffusion(
-    inference_steps=8,
-    guidance_scale=1.0,
-    use_adg=False,
-    cfg_interval_start=0.0,
-    cfg_interval_end=1.0,
-    shift=3.0,
-    infer_method=InferMethod.ODE,
-)
-BASE_DIFFUSION = replace(TURBO_DIFFUSION, inference_steps=50, guidance_scale=7.0, shift=1.0)
 JOB = RenderJob(
     model=TURBO,
     task=Task.TEXT2MUSIC,
@@ -38,7 +29,7 @@ JOB = RenderJob(
     audio_codes=(),
     audio_cover_strength=1.0,
     seed=7,
-    diffusion=TURBO_DIFFUSION,
+    diffusion=defaults.TURBO.defaults,
 )
 
 
@@ -58,7 +49,7 @@ class Told:
 
 
 def job(seconds: float, model: str = TURBO) -> RenderJob:
-    diffusion = TURBO_DIFFUSION if model == TURBO else BASE_DIFFUSION
+    diffusion = (defaults.TURBO if model == TURBO else defaults.OTHERS).defaults
     return replace(JOB, model=model, duration_s=seconds, diffusion=diffusion)
 
 

@@ -92,13 +92,13 @@ class TorchEngine:
         torch its own number of CPU threads, and a memory of 0 all of a GPU that is free. On a GPU
         they may be `compiled`, which takes a while and makes them faster. Raises
         `CheckpointError` if a checkpoint is missing or not whole, if they do not fit into `model_memory`
-        together, or if nothing can be compiled, `RuntimeError` if the device does not exist.
+        together, or if nothing can be compiled, `ValueError` for a device that is not there or full.
         """
         if threads:
             torch.set_num_threads(threads)
         device = torch.device(device_name)
         compiled = compiled and device.type == "cuda"
-        torch.empty(1, device=device)  # one that is not there, or full, says so itself
+        _refuse_unusable(device)
         if compiled:
             refuse_without_kernels()
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
@@ -297,6 +297,14 @@ class TorchEngine:
             "the device has no memory left for this; ask for less, or retry later",
             retry_after_s=10.0,
         )
+
+
+def _refuse_unusable(device: torch.device) -> None:
+    """Raises `ValueError`, before what fails for want of the device says something else."""
+    try:
+        torch.empty(1, device=device)
+    except (AssertionError, RuntimeError) as error:  # the first is what torch without GPUs raises
+        raise ValueError(f"device {device} cannot be used: {error}") from None
 
 
 def _free(device: torch.device) -> int | None:

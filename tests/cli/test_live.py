@@ -83,3 +83,12 @@ def test_a_terminal_shows_that_nothing_was_answered_yet() -> None:
 
     assert "request" in asked.getvalue()
     assert answered.getvalue().rpartition("request")[2].count("song 1")
+
+
+def test_what_the_language_model_planned_is_told_as_such() -> None:
+    output = io.StringIO()
+
+    with LiveGeneration(Console(file=output)) as display:
+        display.show(pb.GenerateMusicResponse(plan_field=pb.PlanField(name="caption", value="a waltz")))
+
+    assert "  planned caption: a waltz\n" in output.getvalue()

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from diffusers import AutoencoderOobleck
-from torch import Tensor, nn
+from torch import Tensor
 
 from common.revision import Revision
 from dit_service import torch_engine
@@ -22,6 +21,7 @@ from dit_service.networks import load_dit
 from dit_service.text_encoder import TextEncoder
 from dit_service.vae import Vae
 from tests.dit.golden import CHECKPOINTS, MODELS
+from tests.dit.random_codec import random_codec
 
 pytestmark = [
     pytest.mark.gpu,
@@ -160,20 +160,12 @@ def codecs() -> tuple[Vae, Vae, Vae]:
     """In float32, in plain bfloat16, and with our kernels, which the recorded codec is too narrow for."""
     from dit_service.hurry import hurried  # noqa: PLC0415
 
-    torch.manual_seed(0)
-    network = AutoencoderOobleck(
+    network = random_codec(
         encoder_hidden_size=32,
         decoder_channels=32,
         decoder_input_channels=16,
         downsampling_ratios=[2, 4, 4, 6, 10],
-        sampling_rate=48_000,
     )
-    for module in network.modules():
-        if hasattr(module, "weight_g"):
-            nn.utils.remove_weight_norm(module)
-        if hasattr(module, "alpha"):
-            nn.init.normal_(module.alpha, std=0.3)
-            nn.init.normal_(module.beta, std=0.3)
     told = Revision("vae", "random")
     exact, plain = (Vae(told, deepcopy(network).to(GPU, kind).eval()) for kind in (torch.float32, BF16))
     return exact, plain, hurried(plain)

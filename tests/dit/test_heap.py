@@ -28,7 +28,6 @@ library.fflush(out)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's own")
 @pytest.mark.parametrize(("way", "heaps"), [("shared", 1), ("as it is", 3)])
 def test_threads_share_one_heap(way: str, heaps: int) -> None:
     told = subprocess.run([sys.executable, "-c", SCRIPT, way], capture_output=True, text=True, check=True)

@@ -3,10 +3,11 @@
 import pytest
 import torch
 from diffusers import AutoencoderOobleck
-from torch import Tensor, nn
+from torch import Tensor
 
 from dit_service.codec.oobleck import Oobleck, can_take
 from tests.dit.golden import assert_close
+from tests.dit.random_codec import random_codec
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # the published form is an old one
 ROUNDING = 2e-5
@@ -15,22 +16,13 @@ ROUNDING = 2e-5
 @pytest.fixture(scope="module", params=[32, 256], ids=["in one kernel", "one after the other"])
 def network(request: pytest.FixtureRequest) -> AutoencoderOobleck:
     """Random, of the released form; narrow, or so wide that units are two steps in places."""
-    torch.manual_seed(0)
-    codec = AutoencoderOobleck(
+    return random_codec(
         encoder_hidden_size=request.param,
         decoder_channels=request.param,
         decoder_input_channels=request.param // 2,
         downsampling_ratios=[2, 4],
         channel_multiples=[1, 2],
-        sampling_rate=48_000,
     )
-    for module in codec.modules():
-        if hasattr(module, "weight_g"):
-            nn.utils.remove_weight_norm(module)
-        if hasattr(module, "alpha"):
-            nn.init.normal_(module.alpha, std=0.3)
-            nn.init.normal_(module.beta, std=0.3)
-    return codec.eval()
 
 
 def drawn(*shape: int) -> Tensor:

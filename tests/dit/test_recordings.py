@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from contextvars import copy_context
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from torch._dynamo.utils import counters
 
 from dit_service.network import recordings
 from dit_service.network.block import Heard
+from dit_service.network.compiling import for_all_sizes
 from dit_service.network.recordings import Recordings
 from dit_service.network.transformer import DiffusionTransformer, Row
 from dit_service.networks import load_dit
@@ -142,6 +144,17 @@ def test_layers_are_compiled_for_all_sizes_at_once(network: DiffusionTransformer
 
     assert counters["stats"]["unique_graphs"] == known
     assert known <= 12, "two kinds of layers, guided or not, on the desk or not; and the last steps"
+
+
+def test_options_of_the_compiler_leave_nothing_behind_in_a_thread() -> None:
+    with for_all_sizes():
+        pass
+    known = len(copy_context())
+
+    with for_all_sizes():
+        pass
+
+    assert len(copy_context()) == known
 
 
 def test_sizes_that_are_rarely_met_are_forgotten(

@@ -23,6 +23,7 @@ from dit_service.model_memory import needed_bytes, refuse_unless_they_fit
 from dit_service.network.recordings import Desk
 from dit_service.networks import load_dit
 from dit_service.settings import Device, Settings
+from dit_service.torch_engine import TorchEngine
 from tests.dit.conftest import CPU
 from tests.dit.golden import CHECKPOINTS, MODELS
 
@@ -131,6 +132,12 @@ def test_a_machine_that_cannot_build_kernels_is_told_what_to_do(monkeypatch: pyt
 
     with pytest.raises(CheckpointError, match=r"Failed to find C compiler.*compile=false"):
         hurry.refuse_without_kernels()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_told_as_such() -> None:
+    with pytest.raises(ValueError, match="device cuda cannot be used"):
+        TorchEngine.load(CHECKPOINTS, (MODELS["turbo"],), "cuda", compiled=True)
 
 
 def test_settings_have_defaults_for_all_but_the_models() -> None:

@@ -274,6 +274,15 @@ async def rendered(pool: Pool[Any, Any]) -> list[Any]:
     return [event async for event in pool.events(render, work_s=1.0)]
 
 
+@pytest.mark.parametrize(
+    ("songs_at_once", "calls", "aside"), [(1, 128, 16), (16, 128, 16), (16, 70, 6), (4, 0, 0)]
+)
+def test_few_songs_are_left_to_slow_readers(songs_at_once: int, calls: int, aside: int) -> None:
+    info = dit_pb.GetModelInfoResponse(max_song_count=songs_at_once, max_call_count=calls)
+
+    assert DIT.room_aside(info) == aside
+
+
 async def test_a_lost_song_that_had_stepped_aside_waits_for_its_turn_again() -> None:
     dits = [await start(FakeDit()) for _ in range(2)]
     for item in dits:
