@@ -11,6 +11,8 @@ from vllm.v1.request import Request, RequestStatus
 
 from lm_service.guidance.blocks import SteadyBlocks
 from lm_service.guidance.request import KEY, Role, from_extra_args, with_role
+from lm_service.guidance.telling import Telling
+from lm_service.outline import Phase
 
 SUFFIX = "\x00unconditional"
 
@@ -27,7 +29,7 @@ class GuidedScheduler(AsyncScheduler):  # type: ignore[misc]
     """
 
     OVERRIDES = (
-        *("add_request", "finish_requests", "schedule", "update_from_output"),
+        *("add_request", "finish_requests", "schedule", "update_from_output", "make_stats"),
         *("_handle_blocked_waiting_request", "_get_local_prefix_cache_hit"),
         *("_reserve_prefill_lookahead", "_preempt_request"),
     )
@@ -49,6 +51,7 @@ class GuidedScheduler(AsyncScheduler):  # type: ignore[misc]
         self._shadows: set[str] = set()
         self._planned: dict[str, int] = {}
         """How many tokens a running request may be given in this step."""
+        self._telling = Telling()
         self._admits = True
         """Whether this step may still admit a waiting request."""
 
@@ -59,8 +62,10 @@ class GuidedScheduler(AsyncScheduler):  # type: ignore[misc]
         if KEY not in (params.extra_args or {}):
             super().add_request(request)
             return
-        unconditional = list(from_extra_args(params.extra_args).unconditional)
-        pair = request.request_id
+        task, pair = from_extra_args(params.extra_args), request.request_id
+        if task.outline.phase is Phase.CODES:
+            self._telling.expect(pair, request.client_index)
+        unconditional = list(task.unconditional)
         fits = _fits(request, unconditional, self.max_model_len)
         if not unconditional or not fits:
             request.sampling_params = _row_params(params, Role.SINGLE, pair)
@@ -88,6 +93,7 @@ class GuidedScheduler(AsyncScheduler):  # type: ignore[misc]
         finished = super().finish_requests(ids, finished_status)
         for name in ids:
             self._part(name)
+            self._telling.forget(name)
         return [item for item in finished if item.request_id not in shadows]
 
     def update_from_output(self, scheduler_output: Any, model_runner_output: Any) -> Any:
@@ -97,7 +103,16 @@ class GuidedScheduler(AsyncScheduler):  # type: ignore[misc]
             self._follow(name)
         for client in outputs.values():
             client.outputs = [item for item in client.outputs if not item.request_id.endswith(SUFFIX)]
+        self._telling.choose(outputs)
         return outputs
+
+    def make_stats(self, *args: Any, **kwargs: Any) -> Any:
+        """None in most steps: to make, send and read the figures takes as long as to tell a token."""
+        return (
+            super().make_stats(*args, **kwargs)
+            if self._telling.wants_stats(self.get_request_counts())
+            else None
+        )
 
     def _follow(self, name: str) -> None:
         """Finish a shadow with its request, or make sure that both wrote the same token."""

@@ -195,12 +195,41 @@ async def test_a_request_that_is_left_frees_both_rows_at_once(engine: VllmEngine
         await stream.aclose()
     assert engine.unfinished_count() == 0
 
-    # The scheduler reports after each step: a lone short request sees what the others left behind.
+    # The scheduler reports when requests come or go: a lone short request sees what the others left behind.
     (single,) = [job for job in batch(engine.model, temperature=0.9)[:1]]
     await run(engine, replace(single, max_tokens=3))
 
     assert engine.stats.running_rows <= 1
     assert engine.stats.kv_cache_usage <= (len(single.prompt) // BLOCK + 1) / (BLOCKS - 1)
+
+
+async def test_a_song_that_is_left_alone_is_out_of_the_batch_and_its_figures_in_no_time(
+    engine: VllmEngine,
+) -> None:
+    song = next(job for job in batch(engine.model, temperature=0.9) if job.row_count == 2)
+    stream = engine.generate(song)
+    assert await anext(stream)
+    assert await anext(stream)
+    assert engine.running_row_count() == 2
+    await stream.aclose()
+
+    async with asyncio.timeout(0.5):
+        while engine.running_row_count() or engine.cache_used_ratio():
+            await asyncio.sleep(0.005)
+
+
+async def test_codes_of_a_song_come_together_and_what_is_planned_token_by_token(engine: VllmEngine) -> None:
+    jobs = batch(engine.model, temperature=0.9)
+
+    async def sizes(job: Job) -> list[int]:
+        return [len(tokens) async for tokens in engine.generate(job)]
+
+    song, plan = await sizes(replace(jobs[1], max_tokens=50)), await sizes(replace(jobs[0], max_tokens=9))
+
+    assert song[0] == 1
+    assert sum(song) == 50
+    assert len(song) <= 1 + 50 / 2, "steps of a tiny model are not a tenth of a second long"
+    assert plan == [1] * 9
 
 
 async def test_requests_that_come_and_go_do_not_disturb_the_others(
@@ -210,7 +239,7 @@ async def test_requests_that_come_and_go_do_not_disturb_the_others(
 
     async def left_early(job: Job) -> None:
         stream = engine.generate(job)
-        for _ in range(10):
+        for _ in range(3):
             await anext(stream)
         await stream.aclose()
 
