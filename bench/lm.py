@@ -35,7 +35,7 @@ PAIRS = (1, 8, 32)
 STEPS = {"cpu": 8, "cuda": 128}
 REPEATS = {"cpu": 3, "cuda": 5}
 CONTEXT = 200
-"""Tokens of a row in the middle of the measured steps, about."""
+"""Tokens of a prompt; steps are measured behind it."""
 
 CODES, INVARIANT = "guided, codes", "guided, codes, invariant"
 STOCK = ("stock", "newest")
@@ -60,14 +60,14 @@ Found = dict[str, dict[str, float]]
 """Milliseconds per step, by what is done and by pairs."""
 
 
-def measured(kind: str, device: str, checkpoint: Path) -> Found:
+def measured(kind: str, device: str, checkpoint: Path, context: int) -> Found:
     """What an engine in a process of its own found until it was done, failed or ran out of time."""
     start, result = time.perf_counter(), checkpoint.parent / f"{kind}.json"
     own = OWN_ENVIRONMENT.get(kind, ("VLLM_USE_V2_MODEL_RUNNER=0",))
     command = ["env", *ENVIRONMENT, *own, f"VLLM_CACHE_ROOT={checkpoint.parent / 'compiled'}"]
     command += [sys.executable, "-m", "bench.lm_engine", "--kind", kind, "--device", device]
     command += ["--checkpoint", str(checkpoint), "--result", str(result), "--pairs", *map(str, PAIRS)]
-    command += ["--steps", str(STEPS[device]), "--repeats", str(REPEATS[device])]
+    command += ["--context", str(context), "--steps", str(STEPS[device]), "--repeats", str(REPEATS[device])]
     try:
         subprocess.run(command, stdout=sys.stderr, timeout=LIMIT_S[device], check=True)
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
@@ -91,7 +91,7 @@ def bandwidth(device: str) -> float:
 
 
 def table(
-    found: Found, names: Sequence[str], size: Size, weight_bytes: int, bytes_per_s: float
+    found: Found, names: Sequence[str], size: Size, context: int, weight_bytes: int, bytes_per_s: float
 ) -> list[str]:
     """`names` are those to be measured; a cell without a figure has a dash."""
     compared = [name for name in STOCK if name in names]
@@ -100,7 +100,7 @@ def table(
     lines = ["| " + " | ".join(head) + " |", "| ---: " * len(head) + "|"]
     for pairs in PAIRS:
         rows, ms = 2 * pairs, {name: found.get(name, {}).get(str(pairs)) for name in (*names, CODES)}
-        read = weight_bytes + rows * CONTEXT * size.cache_bytes_per_token
+        read = weight_bytes + rows * context * size.cache_bytes_per_token
         floor = 1000 * read / bytes_per_s
         cells = [str(pairs), str(rows), *(_cell(ms[name]) for name in names)]
         cells += [_ratio(ms[CODES], ms[stock]) for stock in compared]
@@ -123,6 +123,9 @@ def main() -> None:
     parser.add_argument(
         "--kinds", nargs="+", choices=tuple(NAMES), help="engines; default: all that can run"
     )
+    parser.add_argument(
+        "--context", type=int, default=CONTEXT, help="tokens of a prompt; a song reaches 1,700"
+    )
     given = parser.parse_args()
     device = given.device
     size = RELEASED if device == "cuda" else SMALL
@@ -135,13 +138,14 @@ def main() -> None:
         weight_bytes = write(checkpoint, size)
         kinds, found = given.kinds or KINDS[device], Found()
         for kind in kinds:
-            found |= measured(kind, device, checkpoint)
+            found |= measured(kind, device, checkpoint, given.context)
     versions = f"vLLM {_vllm_version()}, torch {torch.__version__}"
     print(f"{datetime.now(UTC):%Y-%m-%d}, {name}, {bytes_per_s / 1e9:.0f} GB/s; {versions}")
     time_of = "processor time" if device == "cpu" else "time"
-    print(f"{size.name}, {VOCABULARY} tokens; milliseconds of {time_of} per step\n")
+    print(f"{size.name}, {VOCABULARY} tokens; milliseconds of {time_of} per step")
+    print(f"prompts of {given.context} tokens\n")
     names = [name for kind in kinds for name in NAMES[kind]]
-    print("\n".join(table(found, names, size, weight_bytes, bytes_per_s)))
+    print("\n".join(table(found, names, size, given.context, weight_bytes, bytes_per_s)))
 
 
 def _vllm_version() -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from vllm import LLM, SamplingParams
 
 from bench.lm import CODES, INVARIANT
+from bench.lm_checkpoint import RELEASED, SMALL
 from lm_service.engine import Task
 from lm_service.guidance.processor import CODE_COUNT
 from lm_service.guidance.request import to_extra_args
@@ -21,7 +22,7 @@ from lm_service.outline import Outline, Phase
 from lm_service.sampling import Sampling
 
 RELEASED_CODES = 64_000
-PROMPT, UNCONDITIONAL, SHORT = 200, 160, 8
+SHORT = 8
 TEMPERATURE, TOP_P, SCALE = 0.85, 0.9, 2.0
 
 OURS = {
@@ -34,17 +35,23 @@ def prompt(place: int, length: int) -> tuple[int, ...]:
     return tuple((7919 * place + 31 * position) % 150_000 for position in range(length))
 
 
+def unconditional_length(context: int) -> int:
+    return context * 4 // 5
+
+
 def load(given: argparse.Namespace) -> Any:
     """On a GPU, steps overlap in all kinds: each is planned while the one before is computed."""
-    on_cpu = given.device == "cpu"
+    on_cpu, rows = given.device == "cpu", 2 * max(given.pairs)
+    max_model_len = max(1024, given.context + 512)
+    cache = (rows + 1) * max_model_len * (SMALL if on_cpu else RELEASED).cache_bytes_per_token
     arguments: dict[str, Any] = {
         "model": str(given.checkpoint),
         "skip_tokenizer_init": True,
         "dtype": "float32" if on_cpu else "bfloat16",
         "enforce_eager": on_cpu,
-        "max_model_len": 1024,
-        "max_num_seqs": 2 * max(given.pairs),
-        "kv_cache_memory_bytes": (1 if on_cpu else 4) << 30,
+        "max_model_len": max_model_len,
+        "max_num_seqs": rows,
+        "kv_cache_memory_bytes": max((1 if on_cpu else 4) << 30, cache),
         "gpu_memory_utilization": 0.2,  # other work may share the device
         "enable_prefix_caching": False,
     }
@@ -57,7 +64,9 @@ def load(given: argparse.Namespace) -> Any:
     return LLM(**arguments)
 
 
-def stock_batch(temperature: float, pairs: int, token_count: int) -> tuple[list[Any], list[Any]]:
+def stock_batch(
+    temperature: float, context: int, pairs: int, token_count: int
+) -> tuple[list[Any], list[Any]]:
     """As many rows as `pairs` have."""
     params = SamplingParams(
         temperature=temperature,
@@ -66,18 +75,18 @@ def stock_batch(temperature: float, pairs: int, token_count: int) -> tuple[list[
         ignore_eos=True,
         detokenize=False,
     )
-    prompts = [{"prompt_token_ids": list(prompt(place, PROMPT))} for place in range(2 * pairs)]
+    prompts = [{"prompt_token_ids": list(prompt(place, context))} for place in range(2 * pairs)]
     return prompts, [params] * len(prompts)
 
 
-def our_batch(outline: Outline, pairs: int, token_count: int) -> tuple[list[Any], list[Any]]:
+def our_batch(outline: Outline, context: int, pairs: int, token_count: int) -> tuple[list[Any], list[Any]]:
     params = []
     for place in range(pairs):
         task = Task(
             outline=outline,
             sampling=Sampling(temperature=TEMPERATURE, top_p=TOP_P, seed=place),
             scale=SCALE,
-            unconditional=prompt(1000 + place, UNCONDITIONAL),
+            unconditional=prompt(1000 + place, unconditional_length(context)),
         )
         arguments = to_extra_args(task)
         params.append(
@@ -89,7 +98,7 @@ def our_batch(outline: Outline, pairs: int, token_count: int) -> tuple[list[Any]
                 extra_args=arguments,
             )
         )
-    return [{"prompt_token_ids": list(prompt(place, PROMPT))} for place in range(pairs)], params
+    return [{"prompt_token_ids": list(prompt(place, context))} for place in range(pairs)], params
 
 
 CLOCKS = {"cpu": time.process_time, "cuda": time.perf_counter}
@@ -132,6 +141,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), required=True)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--result", type=Path, required=True)
+    parser.add_argument("--context", type=int, required=True)
     parser.add_argument("--pairs", type=int, nargs="+", required=True)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--repeats", type=int, required=True)
@@ -140,7 +150,9 @@ def main() -> None:
     for pairs in given.pairs:
         for name, batch in BATCHES[given.kind].items():
             times = found.setdefault(name, {})
-            times[pairs] = step_ms(llm, partial(batch, pairs), given.device, given.steps, given.repeats)
+            times[pairs] = step_ms(
+                llm, partial(batch, given.context, pairs), given.device, given.steps, given.repeats
+            )
             given.result.write_text(json.dumps(found))
             print(f"{name}, {pairs} pairs: {times[pairs]:.3f} ms", flush=True)
 

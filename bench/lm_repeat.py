@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.lm import CONTEXT
 from bench.lm_checkpoint import RELEASED, SMALL, write
 from bench.lm_engine import OURS, load, our_batch, step_ms, stock_batch
 
@@ -57,12 +58,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder, "acestep-5Hz-lm-random")
         write(checkpoint, RELEASED if device == "cuda" else SMALL)
-        given = argparse.Namespace(kind="ours", device=device, checkpoint=checkpoint, pairs=PAIRS)
+        given = argparse.Namespace(
+            kind="ours", device=device, checkpoint=checkpoint, pairs=PAIRS, context=CONTEXT
+        )
         llm = load(given)
-        compare(llm, "guided", our_batch(outline, max(PAIRS), TOKENS[device]))
-        compare(llm, "plain", stock_batch(0.0, max(PAIRS) // 2, TOKENS[device]))
+        compare(llm, "guided", our_batch(outline, CONTEXT, max(PAIRS), TOKENS[device]))
+        compare(llm, "plain", stock_batch(0.0, CONTEXT, max(PAIRS) // 2, TOKENS[device]))
         for pairs in (1, *PAIRS):
-            cost = step_ms(llm, partial(our_batch, outline, pairs), device, TOKENS[device], repeats=2)
+            cost = step_ms(
+                llm, partial(our_batch, outline, CONTEXT, pairs), device, TOKENS[device], repeats=2
+            )
             print(f"{pairs} pairs: {cost:.2f} ms per step", flush=True)
 
 

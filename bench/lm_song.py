@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +59,8 @@ COLUMNS: dict[str, Callable[[Took], float]] = {
 
 
 @contextmanager
-def service(folder: Path, device: str, port: int) -> Iterator[str]:
-    """The address of a service of its own that may still be loading."""
+def service(folder: Path, device: str, port: int, songs: int) -> Iterator[str]:
+    """The address of a service of its own that may still be loading, with room for `songs` at a time."""
     write(folder / "acestep-5Hz-lm-random", RELEASED if device == "cuda" else SMALL)
     codec = folder / "acestep-v15-turbo" / "config.json"
     codec.parent.mkdir()
@@ -71,7 +71,8 @@ def service(folder: Path, device: str, port: int) -> Iterator[str]:
         "ADDRESS": address,
         "METRICS_PORT": "0",
         "DEVICE": device,
-        "KV_CACHE_GIB": "4" if device == "cuda" else "1",
+        "KV_CACHE_GIB": str(max(4, songs / 2)) if device == "cuda" else "1",
+        "MAX_ROWS": str(max(16, 2 * songs)),
         "LOG_FORMAT": "text",
     }
     command = ["env", *(f"ACESTEP_LM_{name}={value}" for name, value in settings.items())]
@@ -127,14 +128,14 @@ async def ready(lm: lm_service_pb2_grpc.LmServiceStub) -> None:
     print(f"first song written {time.perf_counter() - start:.1f} s after the start\n", flush=True)
 
 
-async def measured(address: str, duration_s: float) -> None:
+async def measured(address: str, duration_s: float, crowds: Sequence[int]) -> None:
     """Prints a row of the table as soon as it is known."""
     async with grpc.aio.insecure_channel(address) as channel:
         lm = lm_service_pb2_grpc.LmServiceStub(channel)
         await ready(lm)
         print("| songs at a time | " + " | ".join(COLUMNS) + " |")
         print("| ---: " * (1 + len(COLUMNS)) + "|")
-        for crowd in CROWDS:
+        for crowd in crowds:
             took = list[Took]()
             for turn in range(REPEATS):
                 took += await asyncio.gather(
@@ -148,12 +149,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--port", type=int, default=50951, help="where the service listens meanwhile")
+    parser.add_argument("--songs", type=int, nargs="+", default=CROWDS, help="songs at a time")
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        service(Path(folder), given.device, given.port) as address,
+        service(Path(folder), given.device, given.port, max(given.songs)) as address,
     ):
-        asyncio.run(measured(address, DURATION_S[given.device]))
+        asyncio.run(measured(address, DURATION_S[given.device], given.songs))
 
 
 if __name__ == "__main__":
