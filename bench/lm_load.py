@@ -173,7 +173,8 @@ async def leaks(engine: VllmEngine, admission: Admission, idle: Job) -> list[str
     if not await engine.forget_prefixes():
         found.append("blocks of the cache are held by nobody")
     async with aclosing(engine.generate(idle)) as stream:
-        rows = [engine.running_row_count() async for _ in stream]
-    if max(rows[1:]) > 1:  # the first may tell of the step before
-        found.append(f"{max(rows[1:]) - 1} rows belong to nobody")
+        async for _ in stream:
+            pass
+    if count := engine.running_row_count():  # told as `idle` ended
+        found.append(f"{count} rows belong to nobody")
     return found

@@ -12,7 +12,6 @@ from vllm.v1.request import Request, RequestStatus
 from lm_service.guidance.blocks import SteadyBlocks
 from lm_service.guidance.request import KEY, Role, from_extra_args, with_role
 from lm_service.guidance.telling import Telling
-from lm_service.outline import Phase
 
 SUFFIX = "\x00unconditional"
 
@@ -62,10 +61,8 @@ class GuidedScheduler(AsyncScheduler):  # type: ignore[misc]
         if KEY not in (params.extra_args or {}):
             super().add_request(request)
             return
-        task, pair = from_extra_args(params.extra_args), request.request_id
-        if task.outline.phase is Phase.CODES:
-            self._telling.expect(pair, request.client_index)
-        unconditional = list(task.unconditional)
+        unconditional = list(from_extra_args(params.extra_args).unconditional)
+        pair = request.request_id
         fits = _fits(request, unconditional, self.max_model_len)
         if not unconditional or not fits:
             request.sampling_params = _row_params(params, Role.SINGLE, pair)

@@ -1,4 +1,4 @@
-"""Codes are told several at a time: with many songs, telling each takes longer than writing it."""
+"""Tokens are told several at a time: with many songs, telling each takes longer than writing it."""
 
 import time
 from collections.abc import Callable
@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
 
 TOGETHER = 16
-"""After as many codes the service tells its callers (`PROGRESS_TOKENS`), who so wait no longer for them."""
+"""After as many tokens the service tells its callers (`PROGRESS_TOKENS`), so they wait no longer."""
 
 LONGEST_S = 0.1
-"""So long a code waits for others, and to the end of the step."""
+"""So long a token waits for others, and to the end of the step."""
 
 STATS_S = 0.25
 """So old are the scheduler's figures at most."""
 
 
 @dataclass(slots=True)
-class _Song:
+class _Request:
     client: int
     count: int = 0
     """Its tokens so far."""
@@ -25,36 +25,31 @@ class _Song:
 
 
 class Telling:
-    """Holds back tokens of songs until there are some, the first one and the last ones excepted."""
+    """Holds back tokens of requests until there are some, the first one and the last ones excepted."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._songs: dict[str, _Song] = {}
+        self._requests: dict[str, _Request] = {}
         self._waiting: dict[str, float] = {}
-        """Since when the songs wait that have untold tokens, the longest first."""
+        """Since when the requests wait that have untold tokens, the longest first."""
         self._counts = (0, 0)
         self._stats_at = 0.0
 
-    def expect(self, name: str, client: int) -> None:
-        """`name` writes a song for `client`."""
-        self._songs[name] = _Song(client)
-
     def forget(self, name: str) -> None:
         """Nobody wants to know of `name` any more."""
-        self._songs.pop(name, None)
+        self._requests.pop(name, None)
         self._waiting.pop(name, None)
 
     def choose(self, written: dict[int, EngineCoreOutputs]) -> None:
         """Leave in a step's outputs, by client, what is told now."""
         now = self._clock()
-        for outputs in written.values():
-            outputs.outputs = [item for item in outputs.outputs if self._tells(item, now)]
+        for client, outputs in written.items():
+            outputs.outputs = [item for item in outputs.outputs if self._tells(item, client, now)]
         while self._waiting:
             name, since = next(iter(self._waiting.items()))
             if now - since < LONGEST_S:
                 break
-            song = self._songs[name]
-            outputs = written.setdefault(song.client, EngineCoreOutputs(outputs=[]))
+            outputs = written.setdefault(self._requests[name].client, EngineCoreOutputs(outputs=[]))
             outputs.outputs.append(EngineCoreOutput(request_id=name, new_token_ids=self._all(name, [])))
         for client in [client for client, outputs in written.items() if _is_empty(outputs)]:
             del written[client]
@@ -67,25 +62,26 @@ class Telling:
         self._counts, self._stats_at = counts, now
         return True
 
-    def _tells(self, item: EngineCoreOutput, now: float) -> bool:
+    def _tells(self, item: EngineCoreOutput, client: int, now: float) -> bool:
         """Whether `item` is told now, with all that was held back; holds back its tokens if not."""
-        song = self._songs.get(item.request_id)
-        if song is None:
-            return True
-        first, song.count = not song.count, song.count + len(item.new_token_ids)
+        name = item.request_id
+        request = self._requests.get(name)
+        if request is None:
+            request = self._requests[name] = _Request(client)
+        first, request.count = not request.count, request.count + len(item.new_token_ids)
         # Events are what preemptions are counted by.
-        if first or item.finished or item.events or song.count % TOGETHER == 0:
-            item.new_token_ids = self._all(item.request_id, item.new_token_ids)
+        if first or item.finished or item.events or request.count % TOGETHER == 0:
+            item.new_token_ids = self._all(name, item.new_token_ids)
             if item.finished:
-                self.forget(item.request_id)
+                self.forget(name)
             return True
-        song.untold += item.new_token_ids
-        self._waiting.setdefault(item.request_id, now)
+        request.untold += item.new_token_ids
+        self._waiting.setdefault(name, now)
         return False
 
     def _all(self, name: str, last: list[int]) -> list[int]:
-        song = self._songs[name]
-        tokens, song.untold = [*song.untold, *last], []
+        request = self._requests[name]
+        tokens, request.untold = [*request.untold, *last], []
         self._waiting.pop(name, None)
         return tokens
 

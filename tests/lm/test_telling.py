@@ -1,4 +1,4 @@
-"""When the tokens of a song are told. Nothing of vLLM's runs here but its messages."""
+"""When the tokens of a request are told. Nothing of vLLM's runs here but its messages."""
 
 from __future__ import annotations
 
@@ -53,9 +53,7 @@ def steps() -> Steps:
     return Steps()
 
 
-def test_the_first_code_is_told_at_once_then_as_many_as_callers_get_together(steps: Steps) -> None:
-    steps.telling.expect("song", client=0)
-
+def test_the_first_token_is_told_at_once_then_as_many_as_callers_get_together(steps: Steps) -> None:
     messages = [steps.step(steps.item("song", [code])) for code in range(40)]
 
     assert [place for place, count in enumerate(messages) if count] == [0, 15, 31]
@@ -64,30 +62,23 @@ def test_the_first_code_is_told_at_once_then_as_many_as_callers_get_together(ste
         ("song", list(range(1, 16))),
         ("song", list(range(16, 32))),
     ]
-    assert PROGRESS_TOKENS % steps.module.TOGETHER == 0, "callers would wait for codes that are written"
+    assert PROGRESS_TOKENS % steps.module.TOGETHER == 0, "callers would wait for tokens that are written"
 
 
-def test_the_end_of_a_song_is_told_with_all_that_was_held_back(steps: Steps) -> None:
-    steps.telling.expect("song", client=0)
+def test_the_end_of_a_request_is_told_with_all_that_was_held_back(steps: Steps) -> None:
     for code in range(5):
         steps.step(steps.item("song", [code]))
 
     steps.step(steps.item("song", [5], finish_reason=steps.messages.FinishReason.LENGTH))
 
     assert steps.told == [("song", [0]), ("song", [1, 2, 3, 4, 5])]
-    assert steps.step(seconds=10.0) == 0, "of a song that has ended there is nothing more to tell"
+    assert steps.step(seconds=10.0) == 0, "of a request that has ended there is nothing more to tell"
 
 
-def test_text_is_told_token_by_token(steps: Steps) -> None:
-    for token in range(3):
-        assert steps.step(steps.item("text", [token])) == 1
-
-    assert steps.told == [("text", [0]), ("text", [1]), ("text", [2])]
-
-
-def test_no_code_waits_longer_than_a_tenth_of_a_second_even_if_its_song_stands_still(steps: Steps) -> None:
+def test_no_token_waits_longer_than_a_tenth_of_a_second_even_if_its_request_stands_still(
+    steps: Steps,
+) -> None:
     for name, client in (("preempted", 1), ("other", 0)):
-        steps.telling.expect(name, client)
         steps.step(steps.item(name, [0]), client=client)
     steps.step(steps.item("preempted", [1]), client=1)
     steps.step(steps.item("preempted", [2]), client=1)
@@ -103,7 +94,6 @@ def test_no_code_waits_longer_than_a_tenth_of_a_second_even_if_its_song_stands_s
 
 def test_a_preemption_is_told_at_once(steps: Steps) -> None:
     """The service counts them by their events."""
-    steps.telling.expect("song", client=0)
     event = steps.messages.EngineCoreEvent.new_event(steps.messages.EngineCoreEventType.PREEMPTED)
     for code in range(3):
         steps.step(steps.item("song", [code]))
@@ -113,8 +103,7 @@ def test_a_preemption_is_told_at_once(steps: Steps) -> None:
     assert steps.told == [("song", [0]), ("song", [1, 2, 3])]
 
 
-def test_of_a_song_that_was_left_nothing_is_told_later(steps: Steps) -> None:
-    steps.telling.expect("song", client=0)
+def test_of_a_request_that_was_left_nothing_is_told_later(steps: Steps) -> None:
     for code in range(3):
         steps.step(steps.item("song", [code]))
 

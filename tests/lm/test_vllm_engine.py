@@ -218,18 +218,17 @@ async def test_a_song_that_is_left_alone_is_out_of_the_batch_and_its_figures_in_
             await asyncio.sleep(0.005)
 
 
-async def test_codes_of_a_song_come_together_and_what_is_planned_token_by_token(engine: VllmEngine) -> None:
+async def test_tokens_come_together_but_for_the_first(engine: VllmEngine) -> None:
     jobs = batch(engine.model, temperature=0.9)
 
     async def sizes(job: Job) -> list[int]:
         return [len(tokens) async for tokens in engine.generate(job)]
 
-    song, plan = await sizes(replace(jobs[1], max_tokens=50)), await sizes(replace(jobs[0], max_tokens=9))
+    for job in jobs[:2]:
+        found = await sizes(replace(job, max_tokens=50))
 
-    assert song[0] == 1
-    assert sum(song) == 50
-    assert len(song) <= 1 + 50 / 2, "steps of a tiny model are not a tenth of a second long"
-    assert plan == [1] * 9
+        assert found[0] == 1
+        assert len(found) <= 1 + sum(found) / 2, "steps of a tiny model are not a tenth of a second long"
 
 
 async def test_requests_that_come_and_go_do_not_disturb_the_others(
