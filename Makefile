@@ -34,7 +34,7 @@ down: ## Stop what `make up` started
 	$(BIN)/acestep-serve down
 
 test: install ## Run the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 clients: install ## Build the clients in other languages whose tools are here, and try them with real services
 	$(BIN)/python -m pytest -v tests/clients tests/system/test_clients.py

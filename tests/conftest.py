@@ -2,7 +2,27 @@
 
 import signal
 
+import pytest
+
 
 def pytest_configure() -> None:
     """In the background of a shell Ctrl-C is ignored, and what is started here would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """For two processes side by side (`make test`): one runs all that start engines or the system, so that
+    these are started once, and the other a folder after the other, with what its tests share."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    if hasattr(config, "workerinput"):  # engines take longest, so they begin at once
+        items.sort(key=lambda item: _group(item) != ENGINE)
+
+
+ENGINE = "engine"
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker(ENGINE):
+        return ENGINE
+    return item.path.relative_to(item.config.rootpath).parts[1]
