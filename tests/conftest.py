@@ -13,10 +13,10 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """For two processes side by side (`make test`): one runs all that start engines or the system, so that
     these are started once, and the other a folder after the other, with what its tests share."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    if hasattr(config, "workerinput"):  # engines take longest, so they begin at once
-        items.sort(key=lambda item: _group(item) != ENGINE)
+    if hasattr(config, "workerinput"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+        items.sort(key=lambda item: _group(item) != ENGINE)  # engines take longest, so they begin at once
 
 
 ENGINE = "engine"
