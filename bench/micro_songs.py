@@ -1,6 +1,7 @@
 """Songs of the micro family to listen to: `python -m bench.micro_songs --models FOLDER --out docs/micro`.
 
 Prompts in a user's words; each song goes into the folder as Ogg Vorbis, with a picture beside it.
+`codec.png` shows a piece of a song that nothing was trained on, before and after the codec.
 """
 
 import argparse
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from matplotlib.figure import Figure
 from PIL import Image
 
 from acestep_serve.picture import draw
 from bench.micro_studio import Studio, text2music
 from common.music import SAMPLE_RATE_HZ
 from training.compose import compose
+from training.synth import Synth
 from training.theory import TONICS, Key
 
 SECONDS = 20.0
@@ -25,6 +28,9 @@ PROMPTS = {
     "ambient": ("calm ambient with warm pads, piano and flute", 70, "C major", 4),
 }
 """Caption, tempo, key and metre."""
+UNSEEN_SEED = 5001
+CODEC_S, CODEC_HZ = 4, 8_000
+"""What of a song `codec.png` shows."""
 
 
 def main() -> None:
@@ -43,6 +49,20 @@ def main() -> None:
         draw(path, picture, f"{caption}; {bpm} bpm, {key}, metre {meter}")
         Image.open(picture).reduce(2).convert("RGB").quantize(64).save(picture, optimize=True)
         print(path, flush=True)
+    draw_codec(studio, arguments.out / "codec.png")
+
+
+def draw_codec(studio: Studio, picture: Path) -> None:
+    mix = Synth().mix(compose(UNSEEN_SEED, SECONDS)).T.numpy().copy()
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    sides = figure.subplots(1, 2, sharey=True)
+    sounds = {"song": mix, "through the codec": studio.decode(studio.encode(mix).latents)}
+    for axes, (title, sound) in zip(sides, sounds.items(), strict=True):
+        mono = sound[: CODEC_S * SAMPLE_RATE_HZ].mean(1) + 1e-9
+        axes.specgram(mono, NFFT=4096, Fs=SAMPLE_RATE_HZ, noverlap=3072, cmap="magma", vmin=-140)
+        axes.set(title=title, ylim=(0, CODEC_HZ), xlabel="time (s)")
+    sides[0].set(ylabel="frequency (Hz)")
+    figure.savefig(picture, dpi=80)
 
 
 def _arguments() -> argparse.Namespace:

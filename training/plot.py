@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 FIGURES: dict[str, dict[str, tuple[str, ...]]] = {
     "vae.jsonl": {"codec": ("spectrum", "valid_spectrum")},
     "decoder.jsonl": {"its decoder alone": ("spectrum", "valid_spectrum")},
-    "codes.jsonl": {"codes": ("latents", "marks", "pitches", "begun", "beats")},
+    "decoder_noise.jsonl": {"on noisier latents": ("spectrum", "valid_spectrum")},
+    "codes.jsonl": {"codes": ("latents", "pitches", "begun", "beats")},
     "dit.jsonl": {"base": ("loss",), "turbo": ("loss",)},
     "lm.jsonl": {"language model": ("loss", "valid_generate", "valid_understand")},
 }
@@ -30,8 +31,7 @@ def main() -> None:
         rows = _rows(folder / log, title)
         for name in names:
             points = [(row["step"], row[name]) for row in rows if name in row]
-            if points:  # what codes have to tell has changed
-                axes.plot(*zip(*points, strict=True), label=name)
+            axes.plot(*zip(*points, strict=True), label=name)
         axes.set(title=title, xlabel="step", yscale="log")
         axes.legend()
     figure.savefig(folder / "training.png", dpi=80)

@@ -4,16 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from bench.micro import EAR
 from bench.micro_measures import Sound, drum_share, hear
 from bench.micro_studio import Reader, Studio, text2music
 from common.music import SAMPLE_RATE_HZ
 from model_store import inventory
+from training import ear
 from training.captions import describe
 from training.compose import compose
 from training.export import LANGUAGE_MODEL_NAME
 from training.song import Song
 from training.synth import Synth
+from training.voices import TRACKS
 
 MODELS = Path(__file__).parents[2] / "models_micro"
 LARGEST_BYTES = 40_000_000
@@ -59,9 +63,20 @@ def test_a_song_has_the_length_that_was_asked_for(renders: dict[int, Sound]) -> 
     assert len(renders[WITHOUT.seed]) == round(WITHOUT.duration_s * SAMPLE_RATE_HZ)
 
 
-def test_the_language_model_reads_the_key_from_a_song(studio: Studio) -> None:
+def test_instruments_are_heard_as_they_were_asked_for(renders: dict[int, Sound]) -> None:
+    listen = ear.load(EAR)
+    for song in (WITH_DRUMS, WITHOUT):
+        scores = listen(torch.from_numpy(renders[song.seed].mean(1))[None])[0].tolist()
+        heard = {track for track, score in zip(TRACKS, scores, strict=True) if score > 0}
+
+        assert len(heard & set(song.tracks)) >= 0.75 * len(song.tracks)
+        assert len(heard - set(song.tracks)) <= 1
+
+
+def test_the_language_model_reads_tempo_and_key_from_a_song(studio: Studio) -> None:
     reader, mix = Reader(MODELS / LANGUAGE_MODEL_NAME), Synth().mix(WITHOUT)
 
     told = reader.understand(studio.encode(mix.T.numpy().copy()).codes)
 
     assert told["keyscale"] in (WITHOUT.key.name, WITHOUT.key.relative.name)
+    assert abs(int(told["bpm"]) - WITHOUT.bpm) <= 2
