@@ -1,7 +1,8 @@
-"""All threads of the service share one heap of the C library."""
+"""Where the service gets its memory from: one heap of the C library, and large pages for large tensors."""
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +34,22 @@ def test_threads_share_one_heap(way: str, heaps: int) -> None:
     told = subprocess.run([sys.executable, "-c", SCRIPT, way], capture_output=True, text=True, check=True)
 
     assert told.stdout.count("<heap nr=") == heaps
+
+
+PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+LARGE_TENSOR = """
+import dit_service.torch_engine
+import torch
+
+held = torch.zeros(64 << 18)
+print(sum(int(line.split()[1]) for line in open("/proc/self/smaps") if line.startswith("AnonHugePages")))
+"""
+
+
+@pytest.mark.skipif(
+    not PAGES.exists() or "[never]" in PAGES.read_text(), reason="the kernel has no huge pages"
+)
+def test_large_tensors_lie_in_huge_pages() -> None:
+    told = subprocess.run([sys.executable, "-c", LARGE_TENSOR], capture_output=True, text=True, check=True)
+
+    assert int(told.stdout) > 32 << 10, "KiB of a tensor of 64 MiB"
