@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from common.music import SAMPLE_RATE_HZ
+from common.music import CHANNELS, SAMPLE_RATE_HZ
 from dit_service.engine import LaidSound, Waveform
 
 SEGMENT = SAMPLE_RATE_HZ // 10
@@ -76,8 +76,10 @@ REACH = float(np.abs(PLACES).sum(1).max())
 
 ROWS = 200
 """Of one matrix product: so small a one BLAS does on the thread that asks for it."""
-THREADS = ThreadPoolExecutor(4, "loudness")
-"""For all songs: more would too often take Python's lock from the thread that drives the device."""
+LANES = 4
+THREADS = ThreadPoolExecutor(LANES, "loudness")
+"""For all songs. What they call works long without Python's lock, which others need: the thread that drives
+the device, and the one that sends songs."""
 
 
 def _interpolation() -> npt.NDArray[np.float32]:
@@ -105,15 +107,13 @@ def measure(waveform: Waveform) -> Loudness:
     # Silence surrounds the song. Each part begins with what was before it.
     padded = LaidSound(waveform, LEAD, LEAD + count * PART)
     highest = float(max(waveform.max(), -waveform.min()))
+    powers = np.empty((count, PART // SEGMENT))
 
-    def measured(place: int) -> tuple[npt.NDArray[np.float64], float]:
-        sides = np.ascontiguousarray(padded[place * PART : (place + 1) * PART + LEAD].T)
-        powers = _segment_powers(sides[0]) + _segment_powers(sides[1])
-        return powers, _true_peak(sides[:, LEAD - TAPS :], highest)
+    def lane(first: int) -> float:
+        return _Lane().measure(padded, range(first, count, LANES), powers, highest)
 
-    powers, peaks = zip(*THREADS.map(measured, range(count)), strict=True)
-    peak = max(peaks)
-    whole = np.concatenate(powers)[: len(waveform) // SEGMENT]
+    peak = max(THREADS.map(lane, range(LANES)))
+    whole = powers.ravel()[: len(waveform) // SEGMENT]
     return Loudness(_gated(whole), 20 * math.log10(peak) if peak > 0 else None)
 
 
@@ -131,20 +131,40 @@ def _weighting() -> npt.NDArray[np.complex64]:
 WEIGHTING = _weighting()
 
 
-def _segment_powers(side: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Mean squares of the weighted part `[LEAD + PART]` by segment.
+class _Lane:
+    """Parts that one thread measures, all in the same buffers.
 
-    All its blocks use the same buffers: to be given new ones by the system takes longer than the filters.
+    To be given new ones by the system takes longer than the filters.
     """
-    spectrum, weighted = np.empty_like(WEIGHTING), np.empty(LEAD + HOP, np.float32)
-    powers = np.empty((PART // HOP, HOP // SEGMENT))
-    for number, block in enumerate(sliding_window_view(side, LEAD + HOP)[::HOP]):
-        np.fft.rfft(block, out=spectrum)  # type: ignore[arg-type] # numpy's types know float64 only
-        spectrum *= WEIGHTING
-        np.fft.irfft(spectrum, out=weighted)  # type: ignore[arg-type]
-        segments = weighted[LEAD:].reshape(-1, SEGMENT)
-        np.einsum("ij,ij->i", segments, segments, out=powers[number], dtype=np.float64)
-    return powers.ravel() / SEGMENT
+
+    def __init__(self) -> None:
+        blocks = PART // HOP
+        self._sides = np.empty((CHANNELS, LEAD + PART), np.float32)
+        self._spectra = np.empty((CHANNELS, blocks, len(WEIGHTING)), np.complex64)
+        self._weighted = np.empty((CHANNELS, blocks, LEAD + HOP), np.float32)
+
+    def measure(
+        self, padded: LaidSound, places: range, powers: npt.NDArray[np.float64], highest: float
+    ) -> float:
+        """Write the mean squares of the segments of `places` into `powers`.
+
+        Returns the true peak, if it is higher than `highest`, the largest sample.
+        """
+        for place in places:
+            self._sides[:] = padded[place * PART : (place + 1) * PART + LEAD].T
+            powers[place] = self._segment_powers()
+            highest = _true_peak(self._sides[:, LEAD - TAPS :], highest)
+        return highest
+
+    def _segment_powers(self) -> npt.NDArray[np.float64]:
+        """Mean squares of the weighted part by segment, both sides added."""
+        blocks = sliding_window_view(self._sides, LEAD + HOP, axis=1)[:, ::HOP]
+        np.fft.rfft(blocks, out=self._spectra)  # type: ignore[arg-type] # numpy's types know float64 only
+        self._spectra *= WEIGHTING
+        np.fft.irfft(self._spectra, out=self._weighted)  # type: ignore[arg-type]
+        segments = self._weighted[..., LEAD:].reshape(CHANNELS, -1, SEGMENT)
+        powers: npt.NDArray[np.float64] = np.einsum("sij,sij->i", segments, segments, dtype=np.float64)
+        return powers / SEGMENT
 
 
 def _true_peak(sides: npt.NDArray[np.float32], highest: float) -> float:
@@ -153,12 +173,14 @@ def _true_peak(sides: npt.NDArray[np.float32], highest: float) -> float:
     Only where the samples are so large that one between them could be is it looked for.
     """
     loud = np.abs(sides).reshape(len(sides), -1, TAPS).max(2)
-    chosen = np.maximum(loud[:, :-1], loud[:, 1:]) * REACH > highest
-    windows = sliding_window_view(sides[:, 1:], 2 * TAPS - 1, axis=1)[:, ::TAPS][chosen]
-    for start in range(0, len(windows), ROWS):
-        between = windows[start : start + ROWS] @ INTERPOLATION
-        highest = float(max(highest, between.max(), -between.min()))
-    return highest
+    side, row = np.nonzero(np.maximum(loud[:, :-1], loud[:, 1:]) * REACH > highest)
+    count = math.ceil(len(row) / ROWS) * ROWS  # the last product is filled up with what was before
+    if count == 0:
+        return highest
+    windows = sliding_window_view(sides[:, 1:], 2 * TAPS - 1, axis=1)[:, ::TAPS]
+    chosen = windows[np.resize(side, count), np.resize(row, count)].reshape(-1, ROWS, 2 * TAPS - 1)
+    between = chosen @ INTERPOLATION
+    return float(max(highest, between.max(), -between.min()))
 
 
 def _gated(segments: npt.NDArray[np.float64]) -> float | None:

@@ -98,7 +98,17 @@ async def test_a_tenants_token_opens_the_door(guarded: Guarded) -> None:
 
 
 @pytest.mark.parametrize(
-    "authorization", [None, "", "Bearer", "Bearer ", f"Basic {STUDIO}", STUDIO, f"Bearer {STUDIO[:-1]}"]
+    "authorization",
+    [None, "", "Bearer", "Bearer ", f"Basic {STUDIO}", STUDIO, f"Bearer {STUDIO[:-1]}"],
+    ids=[
+        "none",
+        "empty",
+        "no token",
+        "blank token",
+        "another scheme",
+        "no scheme",
+        "cut",
+    ],  # the token is drawn
 )
 async def test_any_other_authorization_is_refused_in_the_same_words(
     guarded: Guarded, authorization: str | None
