@@ -33,8 +33,8 @@ up: install $(filter models/tiny,$(MODELS)) ## Start the three services and leav
 down: ## Stop what `make up` started
 	$(BIN)/acestep-serve down
 
-test: install ## Run the whole test suite
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+test: install ## Run the whole test suite, in two processes; with ARGS (tests/dit -k cover) what they choose, in one
+	BIN=$(BIN) scripts/test $(ARGS)
 
 clients: install ## Build the clients in other languages whose tools are here, and try them with real services
 	$(BIN)/python -m pytest -v tests/clients tests/system/test_clients.py
