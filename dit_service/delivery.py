@@ -20,8 +20,8 @@ def live(piece: Piece, order: RenderOrder) -> Iterator[dit_pb2.RenderResponse]:
     Each message is made from a copy: the song, whose memory the piece shares, is finished later.
     """
     total_samples = order.job.frame_count * SAMPLES_PER_FRAME
-    for start in range(0, len(piece.waveform), wire.SAMPLES_PER_CHUNK):
-        part = piece.waveform[start : start + wire.SAMPLES_PER_CHUNK].copy()
+    for start in range(0, len(piece.waveform), wire.LIVE_SAMPLES):
+        part = piece.waveform[start : start + wire.LIVE_SAMPLES].copy()
         first_sample = piece.first_sample + start
         splice_piece(part, first_sample, order.job)
         fade(part, first_sample, total_samples, order.finish)

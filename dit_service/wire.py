@@ -6,7 +6,7 @@ import numpy as np
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb2
 from acestep.music.v1 import music_pb2
-from common.music import CHANNELS, CHUNK_BYTES, LATENT_RATE_HZ, SAMPLE_RATE_HZ
+from common.music import CHANNELS, CHUNK_BYTES, LATENT_RATE_HZ, MAX_CHUNK_BYTES, SAMPLE_RATE_HZ
 from common.revision import Revision
 from dit_service import sampler_fields
 from dit_service.defaults import limits
@@ -28,7 +28,11 @@ from dit_service.loudness import Loudness
 from dit_service.orders import RenderOrder
 from dit_service.tasks import offered
 
-SAMPLES_PER_CHUNK = CHUNK_BYTES // (CHANNELS * np.dtype(np.float32).itemsize)
+SAMPLE_BYTES = CHANNELS * np.dtype(np.float32).itemsize
+LIVE_SAMPLES = CHUNK_BYTES // SAMPLE_BYTES
+"""In a message of what is heard while it is decoded: 0.7 s, which a listener waits for."""
+SONG_SAMPLES = MAX_CHUNK_BYTES // SAMPLE_BYTES
+"""In a message of a finished song, for which nobody waits: a quarter as many cost a sixth less time."""
 
 PHASES = {
     Phase.CONDITIONING: dit_pb2.RENDER_PHASE_CONDITIONING,
@@ -75,9 +79,9 @@ def progress(step: Progress) -> dit_pb2.RenderResponse:
 
 
 def audio(waveform: Waveform) -> Iterator[music_pb2.PcmChunk]:
-    """Cut `[samples, 2]` into messages of 256 KiB; they are made as they are sent."""
-    for start in range(0, len(waveform), SAMPLES_PER_CHUNK):
-        yield _pcm(waveform[start : start + SAMPLES_PER_CHUNK])
+    """Cut `[samples, 2]` into messages of 1 MiB; they are made as they are sent."""
+    for start in range(0, len(waveform), SONG_SAMPLES):
+        yield _pcm(waveform[start : start + SONG_SAMPLES])
 
 
 def live_audio(part: Waveform, first_sample: int) -> dit_pb2.RenderResponse:

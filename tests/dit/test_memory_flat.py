@@ -15,7 +15,7 @@ from dit_service.engine import Keeping, SourceSound, Task, Waveform
 from dit_service.finish import Finish, finish, level
 from dit_service.loudness import measure
 from dit_service.splice import splice, splice_piece
-from dit_service.wire import SAMPLES_PER_CHUNK
+from dit_service.wire import LIVE_SAMPLES
 from tests.dit.jobs import JOB
 
 SECONDS = 240
@@ -59,7 +59,7 @@ def test_a_piece_is_spliced_without_memory_of_its_regions_size(song: Waveform) -
     keeping = Keeping(held_share=1.0, latent_fade_frames=0, splices=True, sound_fade_s=0.05)
     job = replace(JOB, task=Task.REPAINT, regions=(Region(1.0, SECONDS - 1.0),), keeping=keeping)
     job = replace(job, source=SourceSound(song))
-    piece = song[:SAMPLES_PER_CHUNK].copy()
+    piece = song[:LIVE_SAMPLES].copy()
 
     assert extra_mib(lambda: splice_piece(piece, 48_000, job)) < 8
 
