@@ -11,6 +11,7 @@ its engine's, waiting left out.
 
 import argparse
 import asyncio
+import multiprocessing
 import statistics
 import sys
 import tempfile
@@ -33,6 +34,8 @@ LM_STAGES, AUDIO_STAGES = ("plan", "codes"), ("conditioning", "diffusion", "deco
 LINES = ("lm_queue", "dit_queue")
 PATIENCE_S = 600.0
 TELL_EVERY_S = 5.0
+ARRIVE_WITHIN_S = 10.0
+"""The first songs at once, one after the other: so many at the same moment would go on as one crowd."""
 KV_CACHE_GIB_PER_SONG = 0.5
 """Two rows of 1,200 codes and a prompt, at 115 kB a token, are 0.4."""
 
@@ -52,6 +55,8 @@ COLUMNS = {
 }
 """What is added up; of each sum the median is shown."""
 
+HEADER = "| songs at a time | " + " | ".join(COLUMNS) + " |\n" + "| ---: " * (1 + len(COLUMNS)) + "|"
+
 
 def services(models: Path, gpus: Sequence[str], at_once: int, first_port: int, logs: Path) -> list[Service]:
     """The stages and then the gateway; on `gpus` if there are any."""
@@ -66,14 +71,21 @@ def services(models: Path, gpus: Sequence[str], at_once: int, first_port: int, l
 
 
 def write_models(folder: Path) -> None:
-    """Random weights, made on the GPU."""
+    """Random weights, made on the GPU by a process that leaves it to the services."""
+    process = multiprocessing.get_context("spawn").Process(target=_write_models, args=(folder,))
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        raise RuntimeError(f"writing random weights ended with exit code {process.exitcode}")
+
+
+def _write_models(folder: Path) -> None:
     import torch  # noqa: PLC0415 - a machine with models needs neither these nor a GPU
 
     from bench import dit_checkpoint, lm_checkpoint  # noqa: PLC0415
 
     lm_checkpoint.write(folder / "acestep-5Hz-lm-0.6B", lm_checkpoint.RELEASED)
     dit_checkpoint.write(folder, torch.device("cuda"))
-    torch.cuda.empty_cache()
 
 
 async def song(client: Client, seed: int, duration_s: float) -> Took:
@@ -112,8 +124,7 @@ def row(name: str, songs: Sequence[Took]) -> str:
 async def alone(client: Client, duration_s: float, count: int) -> None:
     """Print how long `count` songs take, one after the other."""
     print(f"Seconds of a song of {duration_s:g} s, median of {count}:\n")
-    print("| songs at a time | " + " | ".join(COLUMNS) + " |")
-    print("| ---: " * (1 + len(COLUMNS)) + "|")
+    print(HEADER)
     took = [await song(client, seed, duration_s) for seed in range(count)]
     print(row("1", took), flush=True)
 
@@ -125,7 +136,8 @@ async def sustained(
     done = list[tuple[float, Took]]()
 
     async def make(place: int) -> None:
-        seed = 1_000_000 * (1 + place)
+        await asyncio.sleep(place / at_once * ARRIVE_WITHIN_S)
+        seed = 1_000_000 * (1_000 * at_once + place)
         while True:
             took = await song(client, seed, duration_s)
             done.append((time.perf_counter(), took))
@@ -133,7 +145,7 @@ async def sustained(
 
     async with asyncio.TaskGroup() as group:
         makers = [group.create_task(make(place)) for place in range(at_once)]
-        while len(done) < at_once:  # the first are planned all at once, and rendered as never before
+        while len(done) < at_once:  # the first find the services idle
             await asyncio.sleep(0.1)
         since, spent = time.perf_counter(), cpu_seconds(pids)
         while (left_s := since + seconds - time.perf_counter()) > 0:
@@ -143,7 +155,7 @@ async def sustained(
         for maker in makers:
             maker.cancel()
     counted = [took for at, took in done if since <= at < until]
-    print(row(str(at_once), counted))
+    print(f"\n{HEADER}\n{row(str(at_once), counted)}")
     rate = len(counted) / (until - since)
     print(
         f"\n{len(counted)} songs in {until - since:.1f} s: **{rate:.2f} songs per second** sustained,",
@@ -172,14 +184,15 @@ def cpu_seconds(pids: Mapping[str, int]) -> dict[str, float]:
 
 
 async def measured(options: argparse.Namespace, models: Path, logs: Path) -> None:
-    found = services(models, options.gpus, options.at_once, options.first_port, logs)
+    found = services(models, options.gpus, max(options.at_once), options.first_port, logs)
     start = time.perf_counter()
     async with running(found) as children, connect(found[-1].address) as client:
         print(f"ready after {time.perf_counter() - start:.0f} s", flush=True)
         await song(client, 1_000, options.duration)  # what is made at the first use
         await alone(client, options.duration, options.songs)
         pids = {service.name: children[service.address].pid for service in found}
-        await sustained(client, options.duration, options.at_once, options.seconds, pids)
+        for at_once in options.at_once:
+            await sustained(client, options.duration, at_once, options.seconds, pids)
 
 
 def main(options: argparse.Namespace) -> None:
@@ -200,7 +213,9 @@ if __name__ == "__main__":
     )
     parser.add_argument("--duration", type=float, default=240.0, help="seconds of a song")
     parser.add_argument("--songs", type=int, default=7, help="songs, one at a time")
-    parser.add_argument("--at-once", type=int, default=32, help="songs on their way, for the rate")
+    parser.add_argument(
+        "--at-once", type=int, nargs="+", default=[36], help="songs on their way, for a rate each"
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the rate is measured")
     parser.add_argument("--first-port", type=int, default=52_300, help="of three")
     parser.add_argument("--logs", type=Path, help="where the services' logs are kept; none: nowhere")
