@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dit_service.codec.convolution import Convolution, Inner, Snake
 
-MOST_TRIED = 4
+MOST_TRIED = 3
 """Sizes of blocks that are tried for a kind of convolution, and the smallest that there is."""
 
 
@@ -36,23 +36,16 @@ def _snake(x, a, inverse_b):
 def _configurations() -> list[triton.Config]:
     """Sizes of blocks that have been best somewhere; the last ones need little shared memory.
 
-    With half of the registers two programs share a processor: one computes while the other stores.
+    Of those of four warps two or three programs share a processor: one computes while another stores.
     """
     blocks = (
-        *(
-            (256, 128, 64, 16, None),
-            (128, 256, 64, 8, None),
-            (128, 128, 64, 8, None),
-            (128, 128, 64, 8, 128),
-        ),
-        *((128, 16, 64, 4, None), (64, 128, 32, 4, None), (64, 64, 32, 4, None)),
-        *((64, 16, 16, 4, None), (64, 32, 32, 4, None)),
+        *((256, 128, 64, 8, 4), (128, 256, 64, 8, 3), (128, 128, 64, 4, 3)),
+        *((128, 16, 64, 4, 3), (64, 128, 32, 4, 3), (64, 64, 32, 4, 3)),
+        *((64, 16, 16, 4, 3), (64, 32, 32, 4, 3)),
     )
     return [
-        triton.Config(
-            {"BLOCK_M": m, "BLOCK_N": n, "BLOCK_K": k}, num_warps=warps, num_stages=3, maxnreg=registers
-        )
-        for m, n, k, warps, registers in blocks
+        triton.Config({"BLOCK_M": m, "BLOCK_N": n, "BLOCK_K": k}, num_warps=warps, num_stages=stages)
+        for m, n, k, warps, stages in blocks
     ]
 
 
@@ -125,9 +118,11 @@ def _convolve(
     x += begin
     in_column = n < columns
     total = tl.zeros((BLOCK_M, BLOCK_N), dtype=tl.float32)
-    weights = weight + k[:, None] * columns + n[None, :]
+    weight += k[:, None] * columns + n[None, :]
     for step in range(taps * steps):
-        places = m * row + (step // steps) * tap + (step % steps) * BLOCK_K
+        # All taps of some channels, then of the next: nearly the same rows, still in the cache.
+        channel, place = step // taps, step % taps
+        places = m * row + place * tap + channel * BLOCK_K
         if WHOLE_DEPTH:
             # So much of a stretch lies within the sound or outside of it, never across its ends.
             heard = ((begin + places >= 0) & (begin + places < size))[:, None]
@@ -136,12 +131,12 @@ def _convolve(
             every = places[:, None] + k[None, :]
             heard = (begin + every >= 0) & (begin + every < size) & (k < depth)[None, :]
             part = tl.load(x + every, mask=heard, other=0.0)
+        factors = weight + (place * steps + channel) * BLOCK_K * columns
         if WHOLE_COLUMNS:
-            factor = tl.load(weights)
+            factor = tl.load(factors)
         else:
-            factor = tl.load(weights, mask=in_column[None, :], other=0.0)
+            factor = tl.load(factors, mask=in_column[None, :], other=0.0)
         total = tl.dot(part, factor, total)
-        weights += BLOCK_K * columns
     if BIASED:
         total += tl.load(bias + n, mask=in_column, other=0.0)[None, :]
     if INNER:
