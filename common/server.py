@@ -90,6 +90,7 @@ async def serving(
     must be let in.
     Raises `OSError` if an address cannot be bound, and `TlsError` if a TLS file is not in order.
     """
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_news)
     server = grpc.aio.server(
         interceptors=[CallInterceptor(caller_patience_s, enter)], options=SERVER_OPTIONS
     )
@@ -116,6 +117,11 @@ async def serving(
             health_servicer.let_watchers_go()
             await server.stop(grace_s)
             logger.info("stopped")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that a message could not be sent: its caller has left, and the call's own line tells so."""
+    return not record.getMessage().startswith("ExecuteBatchError raised in core by servicer method")
 
 
 def _listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:

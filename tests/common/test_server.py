@@ -1,6 +1,8 @@
 """How a server stops."""
 
 import asyncio
+import logging
+from collections.abc import AsyncIterator
 
 import grpc
 import pytest
@@ -52,3 +54,35 @@ async def test_a_watcher_that_leaves_does_not_disturb_the_others() -> None:
             await server.refuse()
 
             assert (await staying.read()).status == NOT_SERVING
+
+
+async def test_a_caller_that_leaves_while_it_is_sent_something_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    left = asyncio.Event()
+
+    async def endless(request: bytes, context: object) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield bytes(2**20)
+        finally:
+            left.set()
+
+    def register(server: grpc.aio.Server) -> None:
+        method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_stream_rpc_method_handler(endless)
+        server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler("a.Service", {"Send": method})]
+        )
+
+    async with (
+        serving("localhost:0", register, ["a.Service"]) as server,
+        grpc.aio.insecure_channel(f"localhost:{server.port}") as channel,
+    ):
+        send: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream("/a.Service/Send")
+        call = send(b"")
+        await call.read()
+        await asyncio.sleep(0.2)  # the next messages fill what lies between, and one waits
+        call.cancel()
+        await left.wait()
+
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
