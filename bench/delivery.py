@@ -75,10 +75,13 @@ def deliver(seconds: float, port: Connection) -> None:
 async def song(dit: dit_rpc.DitServiceStub) -> tuple[float, float]:
     """Seconds until the file is there, and of them in the encoder."""
     start, file = time.monotonic(), SongFile(FORMATS[music_pb2.AUDIO_FORMAT_FLAC], 0)
-    async for message in dit.Decode(dit_pb2.DecodeRequest()):
-        if message.HasField("audio"):
-            await file.write(message.audio.samples)
-    await file.finish()
+    try:
+        async for message in dit.Decode(dit_pb2.DecodeRequest()):
+            if message.HasField("audio"):
+                await file.write(message.audio.samples)
+        await file.finish()
+    finally:
+        file.discard()
     return time.monotonic() - start, file.busy_s
 
 
@@ -100,8 +103,9 @@ async def at_once(count: int, port: int, deliverer: psutil.Process) -> str:
 async def main(counts: list[int], seconds: float) -> None:
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
-    child = spawn.Process(target=deliver, args=(seconds, theirs))
+    child = spawn.Process(target=deliver, args=(seconds, theirs), daemon=True)
     child.start()
+    theirs.close()  # so that a child that ends early is noticed
     port = ours.recv()
     print("| songs at once | a song every | diffusion's cores | gateway's cores | a song took | FLAC |")
     print("| ---: " * 6 + "|")

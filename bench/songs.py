@@ -35,7 +35,7 @@ LINES = ("lm_queue", "dit_queue")
 PATIENCE_S = 600.0
 TELL_EVERY_S = 5.0
 ARRIVE_WITHIN_S = 10.0
-"""The first songs at once, one after the other: so many at the same moment would go on as one crowd."""
+"""The first songs begin spread over so long: all at one moment would go on as one crowd."""
 KV_CACHE_GIB_PER_SONG = 0.5
 """Two rows of 1,200 codes and a prompt, at 115 kB a token, are 0.4."""
 

@@ -20,7 +20,10 @@ MAX_CODES = int(MAX_DURATION_S) * CODE_RATE_HZ
 MAX_SEED = 2**63 - 1
 
 CHUNK_BYTES = 256 * 1024
-"""Size of audio messages; the fastest on a loopback stream of 16 KiB to 3 MiB."""
+"""Size of audio messages: a reader waits for little, and more would hardly be faster."""
+
+SONG_CHUNK_BYTES = 1024 * 1024
+"""Of those of a finished song, for which nobody waits: a quarter as many cost a sixth less time."""
 
 MAX_CHUNK_BYTES = 1024 * 1024
 """Largest chunk of an upload that is taken."""

@@ -95,10 +95,10 @@ INTERPOLATION = _interpolation()
 
 @dataclass(frozen=True, slots=True)
 class Loudness:
-    """`None` where there is nothing to measure: in silence, and in less than 400 ms."""
-
     integrated_lufs: float | None
+    """`None` for silence, and for less than 400 ms."""
     true_peak_dbtp: float | None
+    """`None` for digital silence."""
 
 
 def measure(waveform: Waveform) -> Loudness:

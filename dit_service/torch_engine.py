@@ -109,8 +109,6 @@ class TorchEngine:
         vae = Vae(of_checkpoint(common.vae), load_vae(common.vae, device, dtype))
         models = {name: prepared(load_dit(folder / name, device, dtype)) for name in names}
         if compiled:
-            # Of few tokens its products are faster: a song of 30 s takes a twentieth less time.
-            torch.backends.cuda.preferred_blas_library("cublaslt")
             recorder = Recorder(device)
             vae = hurried(vae)
             hurry_texts(text_encoder, recorder)

@@ -6,7 +6,7 @@ import numpy as np
 
 from acestep.dit.v1 import dit_service_pb2 as dit_pb2
 from acestep.music.v1 import music_pb2
-from common.music import CHANNELS, CHUNK_BYTES, LATENT_RATE_HZ, MAX_CHUNK_BYTES, SAMPLE_RATE_HZ
+from common.music import CHANNELS, CHUNK_BYTES, LATENT_RATE_HZ, SAMPLE_RATE_HZ, SONG_CHUNK_BYTES
 from common.revision import Revision
 from dit_service import sampler_fields
 from dit_service.defaults import limits
@@ -31,8 +31,7 @@ from dit_service.tasks import offered
 SAMPLE_BYTES = CHANNELS * np.dtype(np.float32).itemsize
 LIVE_SAMPLES = CHUNK_BYTES // SAMPLE_BYTES
 """In a message of what is heard while it is decoded: 0.7 s, which a listener waits for."""
-SONG_SAMPLES = MAX_CHUNK_BYTES // SAMPLE_BYTES
-"""In a message of a finished song, for which nobody waits: a quarter as many cost a sixth less time."""
+SONG_SAMPLES = SONG_CHUNK_BYTES // SAMPLE_BYTES
 
 PHASES = {
     Phase.CONDITIONING: dit_pb2.RENDER_PHASE_CONDITIONING,

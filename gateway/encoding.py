@@ -100,8 +100,12 @@ class SongFile:
     def _whole(self) -> bytes:
         self._file.close()
         self._memory.seek(0)
-        return self._memory.read()
+        whole = self._memory.read()
+        self._memory.close()
+        return whole
 
     def _free(self) -> None:
-        self._file.close()
-        self._memory.close()
+        try:
+            self._file.close()
+        finally:
+            self._memory.close()

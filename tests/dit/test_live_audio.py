@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from acestep.dit.v1 import dit_service_pb2 as pb
+from common.music import CHUNK_BYTES
 from dit_service.engine import Waveform
 from tests.dit.conftest import DitConnector
 from tests.dit.fakes import FakeEngine
@@ -17,6 +18,7 @@ def live_of(events: list[pb.RenderResponse]) -> Waveform:
     for event in events:
         if event.HasField("live_audio"):
             assert event.live_audio.first_sample == at
+            assert len(event.live_audio.chunk.samples) <= CHUNK_BYTES
             assert (event.live_audio.chunk.sample_rate_hertz, event.live_audio.chunk.channel_count) == (
                 48_000,
                 2,

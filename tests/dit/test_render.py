@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 from acestep.dit.v1 import dit_service_pb2 as pb
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
+from common.music import SONG_CHUNK_BYTES
 from common.status import from_rpc_error
 from dit_service import memory
 from dit_service.due import Due
@@ -59,7 +60,7 @@ async def test_a_render_tells_its_steps_then_sends_the_whole_song(connect: DitCo
 
     pieces = [event.audio for event in events if event.HasField("audio")]
     assert names_of(events) == ["started", *["progress"] * 3, *["audio"] * len(pieces), "result"]
-    assert all(len(piece.samples) <= 256 * 1024 for piece in pieces)
+    assert all(len(piece.samples) <= SONG_CHUNK_BYTES for piece in pieces)
     assert {(piece.sample_rate_hertz, piece.channel_count) for piece in pieces} == {(48_000, 2)}
     samples = np.frombuffer(b"".join(piece.samples for piece in pieces), "<f4")
     assert samples.size == 10 * 48_000 * 2

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dit_service.text_encoder import TextEncoder
-from dit_service.vae import Vae, tiles
+from dit_service.vae import OVERLAP_FRAMES, Vae, tiles
 from tests.dit.golden import assert_close, wave
 
 
@@ -20,7 +20,7 @@ def test_a_long_text_loses_its_end_but_not_the_closing_token(text_encoder: TextE
 
 @pytest.mark.parametrize("samples", [240_000, 240_000 - 700])
 def test_encoding_in_tiles_gives_what_encoding_at_once_gives(vae: Vae, samples: int) -> None:
-    small = Vae(vae.revision, vae.network, encode_tile_samples=96_000, encode_overlap_samples=19_200)
+    small = Vae(vae.revision, vae.network, encode_tile_samples=96_000)
     sound = torch.from_numpy(wave(240_000, kind=0))[:samples]
 
     latents = torch.cat(list(small.encode(sound)), dim=1).transpose(1, 2)
@@ -50,3 +50,27 @@ def test_tiles_overlap_by_all_that_the_codec_hears(vae: Vae) -> None:
 
     (whole,) = vae.decode(latents)
     assert_close(joined, whole)
+
+
+def test_sound_hears_latents_that_are_nearly_an_overlap_away_and_none_beyond(vae: Vae) -> None:
+    latents = torch.randn(1, 60, vae.latent_channels, generator=torch.Generator().manual_seed(1))
+    other, hop = latents.clone(), vae.samples_per_frame
+    other[0, 30] += 10.0
+
+    (sound,), (changed,) = vae.decode(latents), vae.decode(other)
+
+    places = (sound != changed).any(1).nonzero()
+    before, after = 30 - int(places.min()) / hop, int(places.max() + 1) / hop - 31
+    assert OVERLAP_FRAMES - 2 < max(before, after) <= OVERLAP_FRAMES - 1
+
+
+def test_latents_hear_no_sound_beyond_an_overlap(vae: Vae) -> None:
+    hop = vae.samples_per_frame
+    sound = torch.from_numpy(wave(60 * hop, kind=0))
+    other = sound.clone()
+    other[30 * hop : 31 * hop] += 10.0
+
+    (latents,), (changed,) = vae.encode(sound), vae.encode(other)
+
+    places = (latents != changed)[0].any(1).nonzero()
+    assert max(30 - int(places.min()), int(places.max()) - 30) <= OVERLAP_FRAMES - 1

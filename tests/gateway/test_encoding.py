@@ -1,0 +1,78 @@
+"""A song's file: what libsndfile makes of its samples, in memory that is given back."""
+
+import asyncio
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from common.music import SAMPLE_RATE_HZ
+from gateway.encoding import FORMATS, MP3_LEVELS, FileFormat, SongFile
+
+SAMPLES = np.random.default_rng(0).uniform(-0.9, 0.9, (2 * SAMPLE_RATE_HZ, 2)).astype("<f4")
+PIECES = [piece.tobytes() for piece in np.array_split(SAMPLES, 5)]
+BITS_PER_SECOND = 192_000
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def encoded_at_once(kind: FileFormat) -> bytes:
+    options = (
+        {"bitrate_mode": "CONSTANT", "compression_level": MP3_LEVELS[BITS_PER_SECOND]}
+        if kind.container == "MP3"
+        else {}
+    )
+    buffer = io.BytesIO()
+    soundfile.write(buffer, SAMPLES, SAMPLE_RATE_HZ, kind.subtype, format=kind.container, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", FORMATS.values(), ids=lambda kind: f"{kind.container}-{kind.subtype}")
+async def test_a_file_written_in_pieces_is_the_file_written_at_once(kind: FileFormat) -> None:
+    file = SongFile(kind, BITS_PER_SECOND)
+    for piece in PIECES:
+        await file.write(piece)
+
+    assert await file.finish() == encoded_at_once(kind)
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 5])
+async def test_a_file_given_up_is_closed(pieces: int) -> None:
+    before = open_files()
+    file = SongFile(next(iter(FORMATS.values())), BITS_PER_SECOND)
+    for piece in PIECES[:pieces]:
+        await file.write(piece)
+
+    file.discard()
+
+    await asyncio.sleep(0.5)  # the last piece is encoded to its end
+    assert open_files() == before
+
+
+async def test_a_finished_file_is_closed_and_may_be_discarded() -> None:
+    before = open_files()
+    file = SongFile(next(iter(FORMATS.values())), BITS_PER_SECOND)
+    await file.write(PIECES[0])
+
+    await file.finish()
+
+    assert open_files() == before
+    file.discard()
+
+
+async def test_a_file_whose_end_nobody_waits_for_is_closed() -> None:
+    before = open_files()
+    file = SongFile(next(iter(FORMATS.values())), BITS_PER_SECOND)
+    await file.write(PIECES[0])
+    ending = asyncio.create_task(file.finish())
+    await asyncio.sleep(0)
+
+    ending.cancel()
+    file.discard()
+
+    await asyncio.sleep(0.5)
+    assert open_files() == before
