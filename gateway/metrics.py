@@ -13,6 +13,9 @@ QUOTA_REFUSALS = Counter(
 )
 SONGS_RUNNING = Gauge("acestep_gateway_songs_running", "Songs taken on and not ended.")
 UPLOADED_BYTES = Gauge("acestep_gateway_uploaded_bytes", "Bytes of uploaded audio that are kept.")
+UPLOADS_LIMIT_BYTES = Gauge(
+    "acestep_gateway_uploads_limit_bytes", "Bytes of uploaded audio that may be kept."
+)
 
 REPLICA_ADMITTED = Gauge(
     "acestep_gateway_replica_admitted",

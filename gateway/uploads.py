@@ -18,7 +18,7 @@ from common.audio_file import MAGIC_BYTES, check_header, check_magic, unreadable
 from common.errors import AceError, Kind, invalid
 from common.music import CHUNK_BYTES, MAX_CHUNK_BYTES
 from gateway.ages import Ages
-from gateway.metrics import UPLOADED_BYTES
+from gateway.metrics import UPLOADED_BYTES, UPLOADS_LIMIT_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class Uploads:
         self._folder = folder
         self.max_file_bytes = max_file_bytes
         self._max_total_bytes = max_total_bytes
+        UPLOADS_LIMIT_BYTES.set(max_total_bytes)
         self.lifetime_s = lifetime_s
         self._turn = asyncio.Lock()
         self._kept_bytes = 0
