@@ -3,32 +3,44 @@
 import asyncio
 from typing import Any
 
-from grpc_health.v1 import health
+from grpc_health.v1 import health, health_pb2
 
 
 class HealthService(health.aio.HealthServicer):  # type: ignore[misc]
-    """A watcher never ends its call, and would hold a server that stops for all of its grace."""
+    """A watcher never ends its call, and would hold a server that stops for all of its grace.
+
+    Nor is it cancelled: in the middle of a message that would leave its call without an end.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._watchers: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        """Of the next change; each has its own."""
         self._leaving = False
 
+    async def set(self, service: str, status: int) -> None:
+        self._server_status[service] = status
+        self._tell()
+
     async def Watch(self, request: Any, context: Any) -> None:
-        if not self._leaving:
-            watching = asyncio.ensure_future(super().Watch(request, context))
-            self._watchers.add(watching)
-            try:
-                await watching
-            except asyncio.CancelledError:
-                if not self._leaving:
-                    raise  # it was the watcher who ended it
-            finally:
-                self._watchers.discard(watching)
-        await context.write(await self.Check(request, context))
+        told = None
+        while True:
+            changed = self._changed  # before the status: what changes meanwhile is not missed
+            unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+            status = self._server_status.get(request.service, unknown)
+            if status != told:
+                await context.write(health_pb2.HealthCheckResponse(status=status))
+                told = status
+            elif self._leaving:
+                return
+            else:
+                await changed.wait()
 
     def let_watchers_go(self) -> None:
         """Tell each watcher how things are, and end its call; those to come hear it once."""
         self._leaving = True
-        for watching in self._watchers:
-            watching.cancel()
+        self._tell()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
