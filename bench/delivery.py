@@ -3,7 +3,7 @@
     python -m bench.delivery --songs 1 8 --seconds 240
 
 The diffusion service's delivery in one process, the gateway's encoding in another, gRPC between them as it
-is for users, noise for songs and nothing else running. Cores are seconds of processor time a song.
+is for users, noise for songs and nothing else running. Processor time is that of a song.
 """
 
 import argparse
@@ -107,7 +107,10 @@ async def main(counts: list[int], seconds: float) -> None:
     child.start()
     theirs.close()  # so that a child that ends early is noticed
     port = ours.recv()
-    print("| songs at once | a song every | diffusion's cores | gateway's cores | a song took | FLAC |")
+    print(
+        "| songs at once | a song every, s | diffusion's processor time, s | gateway's, s"
+        " | a song took, s | FLAC, s |"
+    )
     print("| ---: " * 6 + "|")
     for count in counts:
         print(await at_once(count, port, psutil.Process(child.pid)), flush=True)

@@ -246,7 +246,9 @@ def main(models: Path, with_lm: bool) -> None:
     attempted(lambda: print(f"\nWarm start to READY: {ready.seconds(models):.1f} s.", flush=True))
     if with_lm:
         print("\nThe language model:\n", flush=True)
-        subprocess.run([sys.executable, "-m", "bench.lm", "--device", "cuda"], check=False)
+        # Without what `dit_service` told torch here: the language model's service knows nothing of it.
+        plain = ["env", "-u", "TORCH_BLAS_PREFER_CUBLASLT", sys.executable]
+        subprocess.run([*plain, "-m", "bench.lm", "--device", "cuda"], check=False)
     print(f"\nAll of this took {time.perf_counter() - began:.0f} s.", flush=True)
 
 

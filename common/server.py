@@ -1,10 +1,8 @@
 """Start and stop a gRPC server the same way in every service."""
 
 import asyncio
-import errno
 import logging
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -15,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from common.exposure import Exposure
 from common.health_service import HealthService
 from common.interceptors import CallInterceptor, Enter
+from common.ports import free_port_of_localhost
 from common.tls import TlsFiles, server_credentials
 
 logger = logging.getLogger(__name__)
@@ -48,7 +47,6 @@ SERVER_OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),  # two services on one port is a mistake, not a balancing scheme
 )
-PORTS_TRIED = 100
 OPEN = Exposure()
 """No TLS, and reflection: for a network where everybody may do everything."""
 
@@ -122,39 +120,17 @@ async def serving(
             logger.info("stopped")
 
 
-def _free_port_of_localhost() -> int:
-    """One that is free at both of its addresses.
-
-    gRPC takes one that is free at the first and does without the second if it is taken there: who calls
-    there reaches somebody else.
-    """
-    for _ in range(PORTS_TRIED):
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            if not _is_taken_at_ipv6(port):
-                return port
-    raise OSError("no port is free at both addresses of localhost")
-
-
-def _is_taken_at_ipv6(port: int) -> bool:
-    """Whether somebody listens there; not where there is no IPv6."""
-    try:
-        with socket.socket(socket.AF_INET6) as second:
-            second.bind(("::1", port))
-    except OSError as error:
-        return error.errno == errno.EADDRINUSE
-    return False
-
-
 def _is_news(record: logging.LogRecord) -> bool:
-    """Not that a message could not be sent: its caller has left, and the call's own line tells so."""
+    """Not that a message could not be sent (as grpcio 1.85 puts it): its caller has left.
+
+    The call's own line tells so.
+    """
     return not record.getMessage().startswith("ExecuteBatchError raised in core by servicer method")
 
 
 def _listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
     if address == "localhost:0":
-        address = f"localhost:{_free_port_of_localhost()}"
+        address = f"localhost:{free_port_of_localhost()}"
     credentials = None if tls is None else server_credentials(tls)
     try:
         if credentials is None:

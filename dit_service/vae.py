@@ -21,7 +21,8 @@ from dit_service.canvas import SAMPLES_PER_FRAME
 TILES_BETWEEN = 4
 """Of so many tiles of the codec, one begins with memory that is all given back."""
 OVERLAP_FRAMES = 10
-"""Further than the codec hears: 9 frames (spec dit.md 1.2: at every rate kernels of 7, dilated up to 9)."""
+"""Further than the codec hears with the released strides: 9 frames (spec dit.md 1.2: at every rate kernels
+of 7, dilated up to 9)."""
 
 
 class Samples(Protocol):

@@ -1,13 +1,16 @@
-"""How a server stops."""
+"""How a server starts and stops."""
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from common import ports
+from common.health_service import HealthService
 from common.server import LIVENESS, serving
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -54,6 +57,48 @@ async def test_a_watcher_that_leaves_does_not_disturb_the_others() -> None:
             await server.refuse()
 
             assert (await staying.read()).status == NOT_SERVING
+
+
+async def test_a_watcher_in_the_middle_of_a_message_holds_nobody_up_and_is_let_go() -> None:
+    service, writes, taken = HealthService(), list[int](), asyncio.Event()
+
+    class SlowCaller:
+        async def write(self, answer: health_pb2.HealthCheckResponse) -> None:
+            writes.append(answer.status)
+            await taken.wait()
+
+    watching = asyncio.create_task(service.Watch(health_pb2.HealthCheckRequest(), SlowCaller()))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await service.set("", NOT_SERVING)
+        service.let_watchers_go()
+        taken.set()
+        await watching
+
+    assert writes == [SERVING, NOT_SERVING]
+
+
+async def test_a_port_that_is_taken_at_one_address_of_localhost_is_not_served_at_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = list[int]()
+
+    def is_taken(port: int) -> bool:
+        tried.append(port)
+        return len(tried) < 3
+
+    monkeypatch.setattr(ports, "is_taken_at_ipv6", is_taken)
+
+    async with serving("localhost:0", lambda server: None, []) as server:
+        assert server.port == tried[2]
+
+
+def test_a_port_is_taken_at_ipv6_while_somebody_has_it_there() -> None:
+    with socket.socket(socket.AF_INET6) as holder:
+        holder.bind(("::1", 0))
+        port = holder.getsockname()[1]
+        assert ports.is_taken_at_ipv6(port)
+    assert not ports.is_taken_at_ipv6(port)
 
 
 async def test_a_caller_that_leaves_while_it_is_sent_something_is_no_error(

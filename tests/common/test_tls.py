@@ -1,7 +1,6 @@
 """TLS between real servers and channels, with an authority of the test's own."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from acestep.lm.v1 import lm_service_pb2_grpc as rpc
 from common.channels import open_channel
 from common.exposure import Exposure
 from common.health import is_serving
+from common.ports import free_port_of_localhost
 from common.server import serving
 from common.tls import CERTIFICATE_EXPIRY, TlsError, TlsFiles
 from tests.common.pki import Authority
@@ -45,13 +45,6 @@ class Answering(rpc.LmServiceServicer):
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority.create(tmp_path, "our-ca")
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
@@ -174,18 +167,19 @@ async def test_health_is_asked_over_tls(authority: Authority) -> None:
 
 
 async def test_health_can_be_asked_at_a_plain_address_of_its_own_that_answers_nothing_else(
-    authority: Authority, free_port: int
+    authority: Authority,
 ) -> None:
     files = authority.issue("server", ca=authority.ca)
+    port = free_port_of_localhost()
     exposure = Exposure(
         tls_certificate=files.certificate,
         tls_key=files.key,
         tls_client_ca=files.ca,
-        health_address=f"localhost:{free_port}",
+        health_address=f"localhost:{port}",
     )
     register = partial(rpc.add_LmServiceServicer_to_server, Answering())
     async with serving("localhost:0", register, [], grace_s=0, exposure=exposure) as server:
-        address = f"localhost:{free_port}"
+        address = f"localhost:{port}"
         loading = await asyncio.to_thread(is_serving, address)
         await server.welcome()
         ready = await asyncio.to_thread(is_serving, address)

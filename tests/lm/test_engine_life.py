@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from acestep.lm.v1 import lm_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2_grpc
+from common.ports import free_port_of_localhost
 from common.status import from_rpc_error
 from model_store.tiny import build
 
@@ -21,12 +21,6 @@ pytestmark = pytest.mark.engine
 
 START_S = 240.0
 SERVING = health_pb2.HealthCheckResponse.SERVING
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return int(probe.getsockname()[1])
 
 
 def children(pid: int) -> dict[int, str]:
@@ -55,7 +49,7 @@ async def serving(channel: grpc.aio.Channel) -> bool:
 
 async def test_a_killed_engine_fails_its_calls_and_ends_the_service(tmp_path: Path) -> None:
     build(tmp_path / "models")
-    address = f"localhost:{free_port()}"
+    address = f"localhost:{free_port_of_localhost()}"
     settings = {"MODELS": str(tmp_path / "models"), "ADDRESS": address, "METRICS_PORT": "0"}
     settings |= {"CPU_THREADS": "1", "KV_CACHE_GIB": "0.5", "LOG_FORMAT": "text"}
     log = (tmp_path / "log").open("w")
