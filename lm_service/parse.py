@@ -1,7 +1,8 @@
 """Read what the model wrote. Never fails: what cannot be read is left out. Source: spec lm.md 5.1, 5.2.
 
 Departures, for defects listed there in section 7: quotes that YAML put around a value are removed
-(Q24), and so are all headings of the lyrics, `# Languages` and its line included (Q23).
+(Q24), and so are all headings of the lyrics, `# Languages` and its line included (Q23). Lyrics end
+where a request may have no more of them, so that what the model writes can be sent back.
 """
 
 import re
@@ -14,6 +15,7 @@ from common.music import (
     MAX_BPM,
     MAX_CAPTION_CHARACTERS,
     MAX_DURATION_S,
+    MAX_LYRICS_CHARACTERS,
     MIN_BPM,
     MIN_DURATION_S,
     TIMESIGNATURES,
@@ -83,12 +85,15 @@ def metadata(text: str) -> Metadata:
 
 
 def lyrics(text: str) -> str:
-    """What stands after the metadata block, without its heading; empty if the block never ended."""
+    """What stands after the metadata block, without its heading; empty if the block never ended.
+
+    Of more than `MAX_LYRICS_CHARACTERS` the lines that fit, or of a single line its beginning.
+    """
     _, closed, rest = text.partition("</think>")
     if not closed:
         return ""
     rest = LYRICS_HEADER.sub("", rest.strip())
-    return rest.strip().removesuffix("<|im_end|>").strip()
+    return _fitting(rest.strip().removesuffix("<|im_end|>").strip(), MAX_LYRICS_CHARACTERS)
 
 
 def has_words(lyrics: str) -> bool:
@@ -102,6 +107,15 @@ def _block(text: str) -> str:
             return match[1].strip()
     match = CODE_PATTERN.search(text)
     return text[: match.start() if match else len(text)].strip()
+
+
+def _fitting(text: str, room: int) -> str:
+    """The lines at the beginning of `text` that have at most `room` characters together."""
+    if len(text) <= room:
+        return text
+    # A line break right behind the room ends a line that fits.
+    lines, broken, _ = text[: room + 1].rpartition("\n")
+    return lines.rstrip() if broken else text[:room].rstrip()
 
 
 def _joined(name: str, lines: list[str]) -> str:

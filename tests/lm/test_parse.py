@@ -49,6 +49,20 @@ def test_no_heading_is_left_in_the_lyrics(heading: str) -> None:
     assert parse.lyrics(f"<think></think>\n\n{heading}\n[Verse]\nla<|im_end|>") == "[Verse]\nla"
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("a" * 4096, "a" * 4096),
+        ("a" * 5000, "a" * 4096),
+        ("a" * 4096 + "\nb", "a" * 4096),
+        ("a" * 4000 + "\n\n" + "b" * 95, "a" * 4000),
+        ("la la\n" * 2000, ("la la\n" * 682).strip()),
+    ],
+)
+def test_lyrics_longer_than_a_request_may_have_keep_the_lines_that_fit(written: str, kept: str) -> None:
+    assert parse.lyrics(f"<think></think>\n\n# Lyric\n{written}<|im_end|>") == kept
+
+
 def test_fields_are_complete_when_nothing_can_be_added() -> None:
     assert parse.complete_fields("<think>\nbpm: 12") == []
     assert parse.complete_fields("<think>\nbpm: 120\n") == ["bpm"]
