@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -11,6 +12,7 @@ from tests.deploy.images import stages
 from tests.deploy.services import ROOT, SERVICES
 from tests.deploy.tools import needs
 
+KUBERNETES = ROOT / "deploy/kubernetes"
 OVERLAYS = ("cpu-demo", "gpu", "gpu-autoscaled")
 STAGES = stages()
 Resource = dict[str, Any]
@@ -79,9 +81,13 @@ def selects(selector: Resource, labels: dict[str, str]) -> bool:
 
 @cache
 def rendered(overlay: str) -> Cluster:
+    return kustomized(KUBERNETES / "overlays" / overlay)
+
+
+def kustomized(folder: Path) -> Cluster:
     needs("kubectl")
     made = subprocess.run(
-        ["kubectl", "kustomize", str(ROOT / "deploy/kubernetes/overlays" / overlay)],
+        ["kubectl", "kustomize", str(folder)],
         capture_output=True,
         text=True,
         check=False,

@@ -71,6 +71,20 @@ def test_a_stage_calls_nobody(cluster: Cluster, name: str) -> None:
     assert not [rule for policy in cluster.policies_of(name) for rule in policy.get("egress", ())]
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_that_sends_spans_may_reach_their_collector(traced: Cluster, name: str) -> None:
+    rules = [rule for policy in traced.policies_of(name) for rule in policy.get("egress", ())]
+    host, port = traced.settings(name).otlp_endpoint.removeprefix("http://").split(":")
+    _, namespace = host.split(".")
+
+    (spans,) = (rule for rule in rules if {"port": int(port)} in rule["ports"])
+
+    assert spans["to"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+    ]
+    assert any({"port": 53, "protocol": "UDP"} in rule["ports"] for rule in rules)
+
+
 def test_nobody_is_let_in_until_a_token_is_made(gpu: Cluster) -> None:
     assert gpu.environment("gateway")["ACESTEP_GATEWAY_TENANTS"].startswith("/etc/acestep/tenants/")
     assert gpu.settings("gateway").reflection is False
