@@ -110,5 +110,8 @@ class Replica(Generic[Stub]):
             return
         self.admitted = admitted
         REPLICA_ADMITTED.labels(self._stage, self.address).set(admitted)
-        logger.info("%s replica %s is %s", self._stage, self.address, "admitted" if admitted else "ejected")
+        if admitted:
+            logger.info("%s replica %s is admitted", self._stage, self.address)
+        else:
+            logger.warning("%s replica %s is ejected", self._stage, self.address)
         self._changed()

@@ -140,7 +140,9 @@ class Stages:
             except AceError as error:
                 if error.message != waiting:
                     waiting = error.message
-                    logger.info("waiting: %s", waiting)
+                    # Replicas come by themselves; stages that do not fit each other need somebody.
+                    level = logging.INFO if error.kind is Kind.UNAVAILABLE else logging.ERROR
+                    logger.log(level, "waiting: %s", waiting)
                 await asyncio.sleep(READY_POLL_S)
             else:
                 return

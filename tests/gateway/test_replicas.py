@@ -24,7 +24,7 @@ from gateway.addresses import resolved
 from gateway.metrics import REPLICA_ADMITTED
 from gateway.pool import Lost, Pool, Waiting
 from gateway.settings import Settings
-from gateway.stages import DIT, LM
+from gateway.stages import DIT, LM, Stages
 from gateway.uploads import Uploads
 from tests.gateway.conftest import connect_stage, gateway_over, serving_stage
 from tests.gateway.fakes import FakeDit, FakeLm
@@ -322,3 +322,35 @@ async def test_an_answer_that_grpc_lost_is_asked_for_again_and_nobody_is_ejected
 
     assert farm.dits[0].fake.answers_to_lose == 0
     assert replicas_admitted([dit.server.port for dit in farm.dits]) == 2
+
+
+async def test_stages_whose_code_books_differ_are_an_error_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    dit = FakeDit()
+    dit.code_count += 1
+    running = [await start(FakeLm()), await start(dit)]
+    lm_address, dit_address = (f"localhost:{stage.server.port}" for stage in running)
+
+    async with Stages(
+        Settings(lm_address=(lm_address,), dit_address=(dit_address,)), connect_stage
+    ) as stages:
+        waiting = asyncio.create_task(stages.until_ready())
+        await until(lambda: "code book" in caplog.text)
+        waiting.cancel()
+    for stage in running:
+        await stage.die()
+
+    (told,) = (record for record in caplog.records if "code book" in record.message)
+    assert told.levelname == "ERROR"
+
+
+async def test_a_replica_that_is_lost_is_a_warning_in_the_log(
+    farm: Farm, caplog: pytest.LogCaptureFixture
+) -> None:
+    await farm.dits[0].die()
+    await until(lambda: "ejected" in caplog.text)
+
+    (told,) = (record for record in caplog.records if "ejected" in record.message)
+    assert told.levelname == "WARNING"
+    assert f":{farm.dits[0].server.port} " in told.message
