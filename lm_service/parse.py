@@ -29,6 +29,8 @@ BLOCK_PATTERNS = (
     re.compile(r"<reasoning>(.*?)</reasoning>", re.S),
 )
 LYRICS_HEADER = re.compile(r"^(?:#\s*Languages?\s*\n[^\n]*\n\s*)?#\s*Lyri(?:cs?|s)?\s*\n", re.I)
+BROKEN_TAG = re.compile(r"\[[^\]]*$")
+LONGEST_WORD = 100
 TAGS = re.compile(r"\[[^\]]*\]")
 QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*\"""")
 WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
@@ -87,7 +89,7 @@ def metadata(text: str) -> Metadata:
 def lyrics(text: str) -> str:
     """What stands after the metadata block, without its heading; empty if the block never ended.
 
-    Of more than `MAX_LYRICS_CHARACTERS` the lines that fit, or of a single line its beginning.
+    Of more than `MAX_LYRICS_CHARACTERS` the words that fit.
     """
     _, closed, rest = text.partition("</think>")
     if not closed:
@@ -110,12 +112,12 @@ def _block(text: str) -> str:
 
 
 def _fitting(text: str, room: int) -> str:
-    """The lines at the beginning of `text` that have at most `room` characters together."""
+    """The words at the beginning of `text` that have at most `room` characters together."""
     if len(text) <= room:
         return text
-    # A line break right behind the room ends a line that fits.
-    lines, broken, _ = text[: room + 1].rpartition("\n")
-    return lines.rstrip() if broken else text[:room].rstrip()
+    # What is longer than a word, as a line in Chinese, is cut where the room ends.
+    words = re.match(rf"(?s).{{{room - LONGEST_WORD},{room}}}(?=\s)", text)
+    return BROKEN_TAG.sub("", words[0] if words else text[:room]).rstrip()
 
 
 def _joined(name: str, lines: list[str]) -> str:

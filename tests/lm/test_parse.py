@@ -56,10 +56,12 @@ def test_no_heading_is_left_in_the_lyrics(heading: str) -> None:
         ("a" * 5000, "a" * 4096),
         ("a" * 4096 + "\nb", "a" * 4096),
         ("a" * 4000 + "\n\n" + "b" * 95, "a" * 4000),
-        ("la la\n" * 2000, ("la la\n" * 682).strip()),
+        ("[Verse]\n" + "a" * 4500, "[Verse]\n" + "a" * 4088),
+        ("la la\n" * 2000, "la la\n" * 682 + "la"),
+        ("a " * 2040 + "[Guitar solo, long]", ("a " * 2040).strip()),
     ],
 )
-def test_lyrics_longer_than_a_request_may_have_keep_the_lines_that_fit(written: str, kept: str) -> None:
+def test_lyrics_longer_than_a_request_may_have_keep_the_words_that_fit(written: str, kept: str) -> None:
     assert parse.lyrics(f"<think></think>\n\n# Lyric\n{written}<|im_end|>") == kept
 
 
