@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import psutil
 
 from acestep.client import Client, connect
 from acestep.dit.v1 import dit_service_pb2 as dit_pb
@@ -36,6 +35,7 @@ from acestep.lm.v1 import lm_service_pb2 as lm_pb
 from acestep.lm.v1 import lm_service_pb2_grpc as lm_rpc
 from acestep.music.v1 import music_pb2
 from acestep_serve.system import Ports, System, choose_dits
+from bench.memory import resident_mib
 from bench.rolling import running
 from gateway.request import LM_DEFAULTS
 from gateway.uploads import Uploads
@@ -196,14 +196,13 @@ async def seconds_each(make: Callable[[int], Awaitable[object]], rounds: int) ->
 
 
 @asynccontextmanager
-async def memory_of(pid: int) -> AsyncIterator[list[int]]:
-    """The resident bytes of a process, sampled while the block runs."""
-    samples: list[int] = []
+async def memory_of(pid: int) -> AsyncIterator[list[float]]:
+    """The MiB that a process has in memory, sampled while the block runs."""
+    samples: list[float] = []
 
     async def sample() -> None:
-        process = psutil.Process(pid)
         while True:
-            samples.append(process.memory_info().rss)
+            samples.append(resident_mib(pid))
             await asyncio.sleep(SAMPLE_EVERY_S)
 
     task = asyncio.create_task(sample())
@@ -229,8 +228,8 @@ async def crowd(client: Client, pid: int, count: int, first_seed: int) -> None:
     in_order = sorted(range(count), key=lambda place: stories[place].finished_at)
     moved = statistics.mean(abs(place - rank) for rank, place in enumerate(in_order))
     print(
-        f"| {count} | {arrived} | {seconds:.1f} s | {samples[0] / MIB:.0f} |"
-        f" {max(samples) / MIB:.0f} | {samples[-1] / MIB:.0f} | {rose} | {moved:.1f} |",
+        f"| {count} | {arrived} | {seconds:.1f} s | {samples[0]:.0f} |"
+        f" {max(samples):.0f} | {samples[-1]:.0f} | {rose} | {moved:.1f} |",
         flush=True,
     )
 

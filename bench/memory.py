@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +11,24 @@ MIB = 1 << 20
 
 
 def resident_mib(pid: int) -> float:
-    """Memory of this process in use, in MiB. Raises `FileNotFoundError` if it has ended."""
+    """Memory of this process in use, files in memory included, in MiB.
+
+    Raises `FileNotFoundError` if it has ended.
+    """
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024 / MIB
+            return int(line.split()[1]) * 1024 / MIB + _files_in_memory_mib(pid)
     raise FileNotFoundError(f"process {pid} has ended")
+
+
+def _files_in_memory_mib(pid: int) -> float:
+    """Of files that have no other place, as songs while they are encoded; nothing else counts them."""
+    size = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            if str(entry.readlink()).startswith("/memfd:"):
+                size += entry.stat().st_blocks * 512
+    return size / MIB
 
 
 def open_file_count(pid: int) -> float:

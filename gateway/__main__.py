@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 
 import grpc
@@ -62,10 +62,10 @@ def connect(settings: Settings, address: str) -> grpc.aio.Channel:
     return open_channel(address, settings.stage_tls, options)
 
 
-async def _welcome_when_ready(stages: Stages, welcome: Callable[[], Awaitable[None]]) -> None:
+async def _welcome_when_ready(stages: Stages, welcome: Callable[[], None]) -> None:
     """Readiness waits until both stages are there; later it is the gateway's own."""
     await stages.until_ready()
-    await welcome()
+    welcome()
 
 
 if __name__ == "__main__":

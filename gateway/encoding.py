@@ -17,6 +17,10 @@ from common.music import CHANNELS, SAMPLE_RATE_HZ
 MP3_LEVELS = {320_000: 0.0, 256_000: 0.2, 192_000: 0.4, 128_000: 0.65}
 """libsndfile's compression level for each constant bit rate; measured with libsndfile 1.2.2."""
 
+HEADER_BYTES = 128
+PEAK_TIME = 12
+"""Where the chunk PEAK of a WAV has the time, four bytes, behind its name, its size and its version."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
@@ -80,9 +84,9 @@ class SongFile:
     def discard(self) -> None:
         """Free what the file holds. Nothing can be done with it after that."""
         if self._work is None or self._work.done():
-            self._free()
+            self._begin(self._free)
         else:  # a cancelled write goes on in its thread, and libsndfile must not be closed under it
-            self._work.add_done_callback(lambda _: self._free())
+            self._work.add_done_callback(lambda _: self._begin(self._free))
 
     def _begin(self, function: Callable[..., Any], *arguments: Any) -> None:
         def work() -> Any:
@@ -99,10 +103,17 @@ class SongFile:
 
     def _whole(self) -> bytes:
         self._file.close()
+        self._forget_time()
         self._memory.seek(0)
         whole = self._memory.read()
         self._memory.close()
         return whole
+
+    def _forget_time(self) -> None:
+        """In WAV of floats libsndfile notes peaks, and when: the same song twice would be two files."""
+        handle = self._memory.fileno()
+        if (peaks := os.pread(handle, HEADER_BYTES, 0).find(b"PEAK")) >= 0:
+            os.pwrite(handle, bytes(4), peaks + PEAK_TIME)
 
     def _free(self) -> None:
         try:

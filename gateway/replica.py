@@ -54,7 +54,9 @@ class Replica(Generic[Stub]):
         self._watcher = asyncio.create_task(self._watch(service, check))
 
     async def close(self, grace_s: float | None = None) -> None:
-        self._admit(False)
+        if self.admitted:
+            logger.info("%s replica %s is left", self._stage, self.address)
+            self._set(False)
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
@@ -108,10 +110,13 @@ class Replica(Generic[Stub]):
     def _admit(self, admitted: bool) -> None:
         if admitted == self.admitted:
             return
-        self.admitted = admitted
-        REPLICA_ADMITTED.labels(self._stage, self.address).set(admitted)
         if admitted:
             logger.info("%s replica %s is admitted", self._stage, self.address)
         else:
             logger.warning("%s replica %s is ejected", self._stage, self.address)
+        self._set(admitted)
+
+    def _set(self, admitted: bool) -> None:
+        self.admitted = admitted
+        REPLICA_ADMITTED.labels(self._stage, self.address).set(admitted)
         self._changed()

@@ -192,12 +192,12 @@ async def test_without_another_replica_the_caller_is_told_when_to_come_again(far
 
 async def test_a_replica_that_drains_is_left_alone_and_taken_back_when_it_serves_again(farm: Farm) -> None:
     draining, other = farm.dits
-    await draining.server.refuse()
+    draining.server.refuse()
     await until(lambda: replicas_admitted([draining.server.port]) == 0)
     await songs_of(farm.client, song_request(seeds=(1, 2)))
     assert (len(draining.fake.jobs), len(other.fake.jobs)) == (0, 2)
 
-    await draining.server.welcome()
+    draining.server.welcome()
     await until(lambda: replicas_admitted([draining.server.port]) == 1)
     await songs_of(farm.client, song_request(seeds=(1, 2)))
 
@@ -208,12 +208,12 @@ async def test_a_replica_with_other_models_is_not_used_until_it_is_the_only_one(
     lm, old = await start(FakeLm()), await start(FakeDit())
     new = await start(FakeDit(model="dit-new"))
     uploads = Uploads(tmp_path, 2_000_000, 4_000_000, 60.0)
-    await new.server.refuse()
+    new.server.refuse()
     async with (
         gateway_over([lm.server.port], [old.server.port, new.server.port], uploads) as address,
         connect(address) as client,
     ):
-        await new.server.welcome()
+        new.server.welcome()
         await songs_of(client, song_request(seeds=(1, 2, 3)))
         assert (len(old.fake.jobs), len(new.fake.jobs)) == (3, 0)
 
@@ -343,6 +343,26 @@ async def test_stages_whose_code_books_differ_are_an_error_in_the_log(
 
     (told,) = (record for record in caplog.records if "code book" in record.message)
     assert told.levelname == "ERROR"
+
+
+async def test_a_gateway_that_stops_leaves_its_replicas_without_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    running = [await start(FakeLm()), await start(FakeDit())]
+    lm_address, dit_address = (f"localhost:{stage.server.port}" for stage in running)
+
+    async with Stages(
+        Settings(lm_address=(lm_address,), dit_address=(dit_address,)), connect_stage
+    ) as stages:
+        await stages.until_ready()
+    for stage in running:
+        await stage.die()
+
+    assert not [
+        record
+        for record in caplog.records
+        if record.name == "gateway.replica" and record.levelname == "WARNING"
+    ]
 
 
 async def test_a_replica_that_is_lost_is_a_warning_in_the_log(
