@@ -3,31 +3,39 @@
 import asyncio
 from typing import Any
 
-from grpc_health.v1 import health, health_pb2
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
-class HealthService(health.aio.HealthServicer):  # type: ignore[misc]
-    """A watcher never ends its call, and would hold a server that stops for all of its grace.
+class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
+    """In the library's own a slow watcher holds up changes, and every watcher a server that stops.
 
-    Nor is it cancelled: in the middle of a message that would leave its call without an end.
+    Here a watcher ends by itself when told to. It is not cancelled: in the middle of a message that would
+    leave its call without an end. One that reads nothing at all holds a stop for the server's grace.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        self._statuses: dict[str, int] = {}
         self._changed = asyncio.Event()
         """Of the next change; each has its own."""
         self._leaving = False
 
-    async def set(self, service: str, status: int) -> None:
-        self._server_status[service] = status
+    def set(self, service: str, status: int) -> None:
+        self._statuses[service] = status
         self._tell()
+
+    async def Check(self, request: Any, context: Any) -> Any:
+        if (status := self._statuses.get(request.service)) is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"no service {request.service[:64]!r} here")
+        return health_pb2.HealthCheckResponse(status=status)
 
     async def Watch(self, request: Any, context: Any) -> None:
         told = None
         while True:
             changed = self._changed  # before the status: what changes meanwhile is not missed
-            unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
-            status = self._server_status.get(request.service, unknown)
+            status = self._statuses.get(request.service, UNKNOWN)
             if status != told:
                 await context.write(health_pb2.HealthCheckResponse(status=status))
                 told = status

@@ -9,8 +9,7 @@ PORTS_TRIED = 100
 def free_port_of_localhost() -> int:
     """One that is free at both of its addresses. Raises `OSError` if there is none.
 
-    gRPC takes one that is free at the first and does without the second if it is taken there: who calls
-    there reaches somebody else.
+    gRPC is content with either: who calls the other one would reach somebody else.
     """
     for _ in range(PORTS_TRIED):
         with socket.socket() as first:

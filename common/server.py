@@ -47,6 +47,7 @@ SERVER_OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),  # two services on one port is a mistake, not a balancing scheme
 )
+FREE_PORTS_TRIED = 5
 OPEN = Exposure()
 """No TLS, and reflection: for a network where everybody may do everything."""
 
@@ -59,18 +60,18 @@ class Server:
         self._names = ("", *names)
         self._health = health_servicer
 
-    async def welcome(self) -> None:
+    def welcome(self) -> None:
         """Turn health to SERVING: everything is loaded."""
-        await self._set(health_pb2.HealthCheckResponse.SERVING)
+        self._set(health_pb2.HealthCheckResponse.SERVING)
         logger.info("ready on port %d", self.port)
 
-    async def refuse(self) -> None:
+    def refuse(self) -> None:
         """Turn health to NOT_SERVING, so that balancers look elsewhere."""
-        await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
 
-    async def _set(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+    def _set(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for name in self._names:
-            await self._health.set(name, status)
+            self._health.set(name, status)
 
 
 @asynccontextmanager
@@ -104,8 +105,8 @@ async def serving(
         )
     port = _listen(server, address, exposure.server_tls)
     started = Server(port, service_names, health_servicer)
-    await started.refuse()
-    await health_servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+    started.refuse()
+    health_servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
     async with AsyncExitStack() as probes:
         if exposure.health_address is not None:
             await probes.enter_async_context(_health_alone(exposure.health_address, health_servicer))
@@ -114,7 +115,7 @@ async def serving(
         try:
             yield started
         finally:
-            await started.refuse()
+            started.refuse()
             health_servicer.let_watchers_go()
             await server.stop(grace_s)
             logger.info("stopped")
@@ -129,8 +130,17 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 def _listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
-    if address == "localhost:0":
-        address = f"localhost:{free_port_of_localhost()}"
+    if address != "localhost:0":
+        return _bind(server, address, tls)
+    for _ in range(FREE_PORTS_TRIED - 1):
+        try:
+            return _bind(server, f"localhost:{free_port_of_localhost()}", tls)
+        except OSError:  # somebody else has taken it meanwhile
+            continue
+    return _bind(server, f"localhost:{free_port_of_localhost()}", tls)
+
+
+def _bind(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
     credentials = None if tls is None else server_credentials(tls)
     try:
         if credentials is None:

@@ -46,7 +46,7 @@ async def main(settings: Settings) -> None:
         await asyncio.wait({stop, loading}, return_when=asyncio.FIRST_COMPLETED)
         if loading.done():
             slot.fill(loading.result())
-            await server.welcome()
+            server.welcome()
         await stop
     lane.close()
 

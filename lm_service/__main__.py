@@ -59,7 +59,7 @@ async def _run(settings: Settings, slot: Slot[Service], server: Server, after: A
             Jobs(engine.model, settings.max_text_tokens, settings.prompt_layout),
         )
     )
-    await server.welcome()
+    server.welcome()
     await engine.until_dead()
     raise RuntimeError("the engine has died; its log says why")
 

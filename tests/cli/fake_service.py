@@ -59,7 +59,7 @@ async def _serve(name: str, never_ready: bool) -> None:
     async with serving(address, lambda server: None, [], grace_s=0, exposure=exposure) as server:
         Path(f"{name}.pid").write_text(str(os.getpid()))
         if not never_ready:
-            await server.welcome()
+            server.welcome()
         await until_signalled()
 
 

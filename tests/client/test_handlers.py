@@ -89,7 +89,7 @@ async def test_a_model_that_is_not_served_is_named_with_those_that_are(world: Wo
 
 
 async def test_a_language_model_that_is_not_ready_is_said(world: World) -> None:
-    await world.lm_server.refuse()
+    world.lm_server.refuse()
     async with asyncio.timeout(20):
         while (await world.client.capabilities()).lm_models:
             await asyncio.sleep(0.01)

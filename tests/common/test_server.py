@@ -35,7 +35,7 @@ async def test_who_watches_health_is_told_the_last_of_it_and_does_not_hold_the_s
                 heard.set()
 
     async with serving("localhost:0", lambda server: None, ["a.Service"], GRACE_S) as server:
-        await server.welcome()
+        server.welcome()
         heard = asyncio.Event()
         watcher = asyncio.create_task(watch(server.port, heard))
         await heard.wait()
@@ -47,20 +47,21 @@ async def test_who_watches_health_is_told_the_last_of_it_and_does_not_hold_the_s
 
 async def test_a_watcher_that_leaves_does_not_disturb_the_others() -> None:
     async with serving("localhost:0", lambda server: None, ["a.Service"], GRACE_S) as server:
-        await server.welcome()
+        server.welcome()
         async with grpc.aio.insecure_channel(f"localhost:{server.port}") as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             leaving, staying = (stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(2))
             assert (await leaving.read()).status == (await staying.read()).status == SERVING
 
             leaving.cancel()
-            await server.refuse()
+            server.refuse()
 
             assert (await staying.read()).status == NOT_SERVING
 
 
-async def test_a_watcher_in_the_middle_of_a_message_holds_nobody_up_and_is_let_go() -> None:
+async def test_a_watcher_in_the_middle_of_a_message_hears_the_last_of_it_and_is_let_go() -> None:
     service, writes, taken = HealthService(), list[int](), asyncio.Event()
+    service.set("", SERVING)
 
     class SlowCaller:
         async def write(self, answer: health_pb2.HealthCheckResponse) -> None:
@@ -69,10 +70,10 @@ async def test_a_watcher_in_the_middle_of_a_message_holds_nobody_up_and_is_let_g
 
     watching = asyncio.create_task(service.Watch(health_pb2.HealthCheckRequest(), SlowCaller()))
     await asyncio.sleep(0)
+    service.set("", NOT_SERVING)
+    service.let_watchers_go()
+    taken.set()
     async with asyncio.timeout(10):
-        await service.set("", NOT_SERVING)
-        service.let_watchers_go()
-        taken.set()
         await watching
 
     assert writes == [SERVING, NOT_SERVING]
@@ -93,6 +94,7 @@ async def test_a_port_that_is_taken_at_one_address_of_localhost_is_not_served_at
         assert server.port == tried[2]
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
 def test_a_port_is_taken_at_ipv6_while_somebody_has_it_there() -> None:
     with socket.socket(socket.AF_INET6) as holder:
         holder.bind(("::1", 0))
@@ -105,13 +107,23 @@ async def test_a_caller_that_leaves_while_it_is_sent_something_is_no_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     left = asyncio.Event()
+    sent = 0
 
     async def endless(request: bytes, context: object) -> AsyncIterator[bytes]:
+        nonlocal sent
         try:
             while True:
                 yield bytes(2**20)
+                sent += 1
         finally:
             left.set()
+
+    async def one_waits() -> None:
+        """Return when messages fill what lies between caller and server, and one is being sent."""
+        before = -1
+        while sent > before:
+            before = sent
+            await asyncio.sleep(0.5)
 
     def register(server: grpc.aio.Server) -> None:
         method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_stream_rpc_method_handler(endless)
@@ -126,8 +138,9 @@ async def test_a_caller_that_leaves_while_it_is_sent_something_is_no_error(
         send: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream("/a.Service/Send")
         call = send(b"")
         await call.read()
-        await asyncio.sleep(0.2)  # the next messages fill what lies between, and one waits
-        call.cancel()
-        await left.wait()
+        async with asyncio.timeout(60):
+            await one_waits()
+            call.cancel()
+            await left.wait()
 
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

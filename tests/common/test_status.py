@@ -110,7 +110,7 @@ async def test_health_turns_serving_when_welcome_and_liveness_is_serving_through
     async with serving("localhost:0", lambda server: None, ["acestep.x.v1.XService"], grace_s=0) as server:
         address = f"localhost:{server.port}"
         loading = [await asked(address, name) for name in ("", "acestep.x.v1.XService", LIVENESS)]
-        await server.welcome()
+        server.welcome()
         ready = [await asked(address, name) for name in ("", "acestep.x.v1.XService", LIVENESS)]
 
     assert loading == [False, False, True]

@@ -52,7 +52,7 @@ async def served(files: TlsFiles, servicer: Answering | None = None) -> AsyncIte
     register = partial(rpc.add_LmServiceServicer_to_server, servicer or Answering())
     exposure = Exposure(tls_certificate=files.certificate, tls_key=files.key, tls_client_ca=files.ca)
     async with serving("localhost:0", register, [], grace_s=0, exposure=exposure) as server:
-        await server.welcome()
+        server.welcome()
         yield f"localhost:{server.port}"
 
 
@@ -181,7 +181,7 @@ async def test_health_can_be_asked_at_a_plain_address_of_its_own_that_answers_no
     async with serving("localhost:0", register, [], grace_s=0, exposure=exposure) as server:
         address = f"localhost:{port}"
         loading = await asyncio.to_thread(is_serving, address)
-        await server.welcome()
+        server.welcome()
         ready = await asyncio.to_thread(is_serving, address)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await asked(address, None)

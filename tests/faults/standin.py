@@ -65,5 +65,5 @@ async def serve(
         async with serving(
             settings.address, register, [kind.service], settings.grace_s, exposure=settings
         ) as server:
-            await server.welcome()
+            server.welcome()
             await until_signalled()

@@ -47,7 +47,7 @@ async def serving_stage(
 ) -> AsyncIterator[Server]:
     """A stage that is ready, on a free port."""
     async with serving("localhost:0", register, [kind.service], 0, caller_patience_s) as server:
-        await server.welcome()
+        server.welcome()
         yield server
 
 

@@ -352,7 +352,7 @@ async def test_more_songs_than_there_is_room_for_are_refused_with_a_time_to_retr
 
 
 async def test_a_song_that_needs_no_language_model_is_made_while_it_is_down(world: World) -> None:
-    await world.lm_server.refuse()
+    world.lm_server.refuse()
     async with asyncio.timeout(10):
         while (await world.client.capabilities()).lm_models:
             pass

@@ -35,7 +35,7 @@ async def stage(
 ) -> AsyncIterator[Server]:
     exposure = Exposure(tls_certificate=files.certificate, tls_key=files.key, tls_client_ca=files.ca)
     async with serving("localhost:0", register, [kind.service], 0, exposure=exposure) as server:
-        await server.welcome()
+        server.welcome()
         yield server
 
 

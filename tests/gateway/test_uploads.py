@@ -16,6 +16,7 @@ from acestep.gateway.v1 import music_service_pb2 as pb
 from acestep.gateway.v1 import music_service_pb2_grpc as rpc
 from acestep.music.v1 import music_pb2
 from common.errors import AceError, Kind
+from gateway.metrics import UPLOADS_LIMIT_BYTES
 from gateway.uploads import Upload, Uploads
 from tests.gateway.conftest import World
 from tests.gateway.test_generate import song_request, songs_of
@@ -36,6 +37,12 @@ async def test_an_upload_is_described_and_its_id_tells_nothing_of_its_content(
 
     assert first.audio_id != again.audio_id
     assert (first.duration_seconds, first.sample_rate_hertz, first.channel_count) == (1.0, 44_100, 1)
+
+
+def test_the_limit_of_all_uploads_is_exported(tmp_path: Path) -> None:
+    Uploads(tmp_path, 2_000_000, 4_000_000, 60.0)
+
+    assert UPLOADS_LIMIT_BYTES._value.get() == 4_000_000
 
 
 async def test_a_reference_reaches_the_diffusion_whole(world: World, tone: Path) -> None:
