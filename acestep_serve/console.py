@@ -78,7 +78,8 @@ def exit_codes(address: str, flags: Mapping[str, str] = NO_OPTIONS) -> Iterator[
         raise typer.Exit(EXIT_CANCELLED) from None
     except ServiceError as error:
         print_error(error, address, flags)
-        raise typer.Exit(EXIT_CODES.get(error.code, EXIT_FAILED)) from None
+        missing = _is_no_gateway(error)
+        raise typer.Exit(EXIT_UNAVAILABLE if missing else EXIT_CODES.get(error.code, EXIT_FAILED)) from None
     except RefusedError as error:
         err.print(f"[red]{escape(str(error))}[/]")
         raise typer.Exit(EXIT_REFUSED) from None
@@ -121,6 +122,8 @@ def print_error(error: ServiceError, address: str, flags: Mapping[str, str]) -> 
         why = unreachable.why(error.message)
         err.print(f"[red]no gateway answers at {escape(address)}[/]: {escape(why)}")
         err.print(escape(unreachable.advice(error.message, address)))
+    elif _is_no_gateway(error):
+        err.print(f"[red]what answers at {escape(address)} is no gateway[/]: {escape(error.message)}")
     elif error.code is grpc.StatusCode.DEADLINE_EXCEEDED and not error.facts:  # gRPC itself ended the call
         err.print(f"[red]{error.code.name}[/] it took longer than --timeout allows")
     elif error.violations:
@@ -136,6 +139,11 @@ def print_error(error: ServiceError, address: str, flags: Mapping[str, str]) -> 
         err.print(f"a token goes into ACESTEP_TOKEN; `{escape(program())} tokens new` makes one")
     if error.retry_after_s is not None:
         err.print(f"retry in {error.retry_after_s:g} s")
+
+
+def _is_no_gateway(error: ServiceError) -> bool:
+    """Whether gRPC itself says that there is no such method; a gateway that refuses gives a reason."""
+    return error.code is grpc.StatusCode.UNIMPLEMENTED and error.reason == error.code.name
 
 
 def _named(field: str, flags: Mapping[str, str]) -> str:

@@ -14,8 +14,10 @@ from tests.gateway.conftest import World, world
 __all__ = ["world"]  # the fixture of the gateway's tests
 
 
-async def run(world: World | None, *arguments: str, cwd: Path) -> tuple[int, str, str]:
-    address = world.address if world else "localhost:1"
+async def run(
+    world: World | None, *arguments: str, cwd: Path, address: str = "localhost:1"
+) -> tuple[int, str, str]:
+    address = world.address if world else address
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "acestep_serve", *arguments, "--address", address,
         cwd=cwd, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -283,3 +285,12 @@ async def test_a_file_to_understand_that_is_not_there_is_a_refusal(world: World,
 
     assert code == 2
     assert "--audio nofile.wav: No such file or directory" in err
+
+
+async def test_the_address_of_a_stage_is_said_to_be_no_gateway(world: World, tmp_path: Path) -> None:
+    stage = f"localhost:{world.lm_server.port}"
+
+    code, _, err = await run(None, "generate", "--caption", "x", cwd=tmp_path, address=stage)
+
+    assert code == 3
+    assert f"what answers at {stage} is no gateway" in err
