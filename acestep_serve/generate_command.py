@@ -1,5 +1,6 @@
 """`acestep-serve generate`: songs from text, into files."""
 
+import importlib.util
 from collections.abc import Iterator, Set
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -61,6 +62,8 @@ def generate(
     title = request.caption if recipe is None or given["caption"] is not None else recipe.title
     if stream_to == "-" and as_json:
         raise typer.BadParameter("standard output takes --json or --stream-to -, not both")
+    if picture and importlib.util.find_spec("matplotlib") is None:  # said before the work, not after it
+        raise typer.BadParameter("needs matplotlib: pip install '.[picture]'", param_hint="--picture")
     files = {"reference_audio": reference_audio, "src_audio": src_audio}
 
     async def work() -> None:
@@ -173,11 +176,8 @@ async def _make(
 
 def _draw_all(made: _Made) -> None:
     """A picture beside each file, and its path beside the file's."""
-    try:
-        from acestep_serve.picture import draw  # noqa: PLC0415 - needs matplotlib, which is an extra
-    except ModuleNotFoundError as error:
-        err.print(f"[yellow]no picture: it needs {error.name}; install acestep-serve\\[picture][/]")
-        return
+    from acestep_serve.picture import draw  # noqa: PLC0415 - needs matplotlib, which is an extra
+
     for song in made.songs:
         if "path" in song:
             audio = Path(song["path"])

@@ -38,3 +38,17 @@ def test_up_says_that_the_services_are_not_installed() -> None:
         "the services are not installed here (no cryptography, torch, vllm); in a clone, `make up` installs"
         " and starts them\n"
     )
+
+
+def test_generate_says_before_the_work_that_it_cannot_draw() -> None:
+    arguments = ["generate", "--caption", "x", "--picture", "--address", "localhost:1"]
+    done = subprocess.run(
+        [sys.executable, "-c", f"{PROBE}sys.argv[1:] = {arguments}\ncli.main()"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "needs matplotlib: pip install '.[picture]'" in done.stderr
