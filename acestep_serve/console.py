@@ -119,7 +119,7 @@ async def upload(client: Client, option: str, path: Path, timeout_s: float | Non
 
 def print_error(error: ServiceError, address: str, flags: Mapping[str, str]) -> None:
     if error.code is grpc.StatusCode.UNAVAILABLE and not error.facts:
-        why = unreachable.why(error.message)
+        why = unreachable.why(error.message, address)
         err.print(f"[red]no gateway answers at {escape(address)}[/]: {escape(why)}")
         err.print(escape(unreachable.advice(error.message, address)))
     elif _is_no_gateway(error):

@@ -1,8 +1,12 @@
 """What people are told if no gateway answers: why in their words, and what to do."""
 
+import socket
+from contextlib import suppress
+
 from acestep.client.channel import on_this_machine
 from acestep_serve.program import program, start
 
+PATIENCE_S = 1.0
 LAST_ERROR = "last error: "
 """Before what gRPC says of the last address that it tried."""
 NOBODY_THERE = {
@@ -16,14 +20,34 @@ NOBODY_THERE = {
 """gRPC's words, and ours."""
 NO_TLS_THERE = {"WRONG_VERSION_NUMBER": "it speaks no TLS"}
 NOT_TRUSTED = {"CERTIFICATE_VERIFY_FAILED": "its certificate is of no authority that we trust"}
+LISTENS = "what listens there takes no such connection"
+"""Where gRPC tried two addresses of a name, of which one has nobody, and tells of that one alone."""
 HUNG_UP = {"Socket closed": "it ends the connection"}
+OF_TLS = {
+    NO_TLS_THERE["WRONG_VERSION_NUMBER"]: "leave out --tls, --tls-ca, and ACESTEP_TLS and ACESTEP_TLS_CA"
+    " in the environment",
+    LISTENS: "with TLS or without? --tls and --tls-ca, or ACESTEP_TLS and ACESTEP_TLS_CA in the"
+    " environment",
+}
+"""What to try, by why."""
 WHY = NOBODY_THERE | NO_TLS_THERE | NOT_TRUSTED | HUNG_UP
 
 
-def why(message: str) -> str:
+def why(message: str, address: str) -> str:
     """What gRPC's `message` says; its own words if we have no better ones."""
     reason = message.rpartition(LAST_ERROR)[2]
-    return next((ours for theirs, ours in WHY.items() if theirs in reason), reason)
+    found = next((ours for theirs, ours in WHY.items() if theirs in reason), reason)
+    return LISTENS if found == NOBODY_THERE["Connection refused"] and _listens(address) else found
+
+
+def _listens(address: str) -> bool:
+    """Whether somebody does, on this machine."""
+    host, _, port = address.rpartition(":")
+    if not (port.isdecimal() and on_this_machine(address)):
+        return False
+    with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), PATIENCE_S):
+        return True
+    return False
 
 
 def advice(message: str, address: str) -> str:
@@ -31,9 +55,9 @@ def advice(message: str, address: str) -> str:
     host, colon, port = address.rpartition(":")
     if "://" not in address and not (colon and host and port.isdecimal()):
         return f"an address has a port: --address {address.strip(':')}:50050"
-    found = why(message)
-    if found in NO_TLS_THERE.values():
-        return "leave out --tls, --tls-ca, and ACESTEP_TLS and ACESTEP_TLS_CA in the environment"
+    found = why(message, address)
+    if found in OF_TLS:
+        return OF_TLS[found]
     if found in NOT_TRUSTED.values():
         return f"trust another: {program()} --tls-ca FILE, before the command"
     if found not in NOBODY_THERE.values():

@@ -1,5 +1,7 @@
 """What people are told if no gateway answers."""
 
+import socket
+
 import pytest
 
 from acestep_serve import unreachable
@@ -21,8 +23,8 @@ STRANGE = (
 @pytest.mark.parametrize(
     ("message", "address", "why", "advice"),
     [
-        (REFUSED, "localhost:50050", "nothing listens there", "start one with: "),
-        (REFUSED, "[::1]:50050", "nothing listens there", "start one with: "),
+        (REFUSED, "localhost:1", "nothing listens there", "start one with: "),
+        (REFUSED, "[::1]:1", "nothing listens there", "start one with: "),
         (REFUSED, "music.example:50050", "nothing listens there", "is the address right?"),
         (REFUSED, "localhost", "nothing listens there", "an address has a port: --address localhost:50050"),
         (NO_NAME, "a.invalid:1", "the name is not known", "is the address right?"),
@@ -33,5 +35,15 @@ STRANGE = (
     ],
 )
 def test_the_reason_decides_what_to_try(message: str, address: str, why: str, advice: str) -> None:
-    assert unreachable.why(message) == why
+    assert unreachable.why(message, address) == why
     assert unreachable.advice(message, address).startswith(advice)
+
+
+def test_who_listens_at_one_of_two_addresses_is_not_said_to_be_nobody() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        address = f"localhost:{listener.getsockname()[1]}"
+
+        assert unreachable.why(REFUSED, address) == "what listens there takes no such connection"
+        assert unreachable.advice(REFUSED, address).startswith("with TLS or without?")
