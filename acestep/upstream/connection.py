@@ -49,7 +49,9 @@ def initialized(find: Callable[[], str], ignored: Mapping[str, object]) -> tuple
     try:
         status = find()
     except Exception as error:  # noqa: BLE001 - upstream promises that nothing is raised
-        return explained(error), False
+        status = explained(error)
+        logger.warning("%s", status)  # what is returned many programs do not look at
+        return status, False
     if ignored:
         told = ", ".join(f"{name}={value!r}" for name, value in ignored.items())
         status += f"\nIgnored, as models live on the server: {told}"

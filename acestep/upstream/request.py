@@ -27,6 +27,7 @@ TRACK_PATTERN = re.compile(
 )
 TRACK_TASKS = ("lego", "extract", "complete")
 SOURCE_TASKS = ("cover", "repaint", *TRACK_TASKS)
+LM_WISHES = ("thinking", "use_cot_metas", "use_cot_caption", "use_cot_language")
 SENT_AS_GIVEN = (
     *("caption", "lyrics", "instrumental"),
     *("inference_steps", "cfg_interval_start", "cfg_interval_end", "shift"),
@@ -70,9 +71,7 @@ def wish(
         wanted.notes.append("use_cot_lyrics has no effect: no released model rewrites lyrics this way")
     _set_batch(wanted, params, config)
     if lm_model is None:
-        request.lm.thinking = False
-        wishes = request.lm.chain_of_thought
-        wishes.use_cot_metas = wishes.use_cot_caption = wishes.use_cot_language = False
+        _do_without_lm(wanted, params)
     elif lm_model:
         request.lm_model = lm_model
     return wanted
@@ -109,6 +108,15 @@ def given_text(value: str | None) -> str:
     """What a text field says; nothing for upstream's ways of saying nothing."""
     text = str(value or "").strip()
     return "" if text.lower() in ("n/a", "unknown") else text
+
+
+def _do_without_lm(wanted: Wish, params: GenerationParams) -> None:
+    given_up = [name for name in LM_WISHES if getattr(params, name)]
+    if given_up and params.task_type not in SOURCE_TASKS:
+        wanted.notes.append(f"no effect without a language model in llm_handler: {', '.join(given_up)}")
+    wanted.request.lm.thinking = False
+    wishes = wanted.request.lm.chain_of_thought
+    wishes.use_cot_metas = wishes.use_cot_caption = wishes.use_cot_language = False
 
 
 def _set_task(wanted: Wish, params: GenerationParams) -> None:

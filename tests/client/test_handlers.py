@@ -129,13 +129,16 @@ async def test_a_name_that_is_none_is_an_answer_too(world: World) -> None:
     assert status
 
 
-def test_a_tls_file_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tls_file_that_is_missing_is_named_and_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("ACESTEP_TLS_CA", "/nowhere/ca.pem")
 
     status, done = AceStepHandler().initialize_service("", "dit-fake", address="localhost:1")
 
     assert not done
     assert "/nowhere/ca.pem" in status
+    assert [(record.levelname, record.message) for record in caplog.records] == [("WARNING", status)]
 
 
 def test_a_handler_that_is_not_connected_makes_no_songs() -> None:
@@ -160,6 +163,10 @@ async def test_without_a_language_model_the_diffusion_works_alone(world: World) 
 
     assert result.success, result.error
     assert not world.lm.requests
+    assert (
+        "Note: no effect without a language model in llm_handler: thinking, use_cot_"
+        in result.status_message
+    )
     assert "lm_total_time" not in result.extra_outputs["time_costs"]
 
 
