@@ -78,14 +78,17 @@ def exit_codes(address: str, flags: Mapping[str, str] = NO_OPTIONS) -> Iterator[
         raise typer.Exit(EXIT_CANCELLED) from None
     except ServiceError as error:
         print_error(error, address, flags)
-        missing = _is_no_gateway(error)
-        raise typer.Exit(EXIT_UNAVAILABLE if missing else EXIT_CODES.get(error.code, EXIT_FAILED)) from None
+        raise typer.Exit(_exit_code(error)) from None
     except RefusedError as error:
         err.print(f"[red]{escape(str(error))}[/]")
         raise typer.Exit(EXIT_REFUSED) from None
     except (OSError, ValueError) as error:  # a file of the user's, most often
         err.print(f"[red]{escape(_complaint(error))}[/]")
         raise typer.Exit(EXIT_FAILED) from None
+
+
+def _exit_code(error: ServiceError) -> int:
+    return EXIT_UNAVAILABLE if _is_no_gateway(error) else EXIT_CODES.get(error.code, EXIT_FAILED)
 
 
 def _complaint(error: OSError | ValueError) -> str:
@@ -121,9 +124,9 @@ def print_error(error: ServiceError, address: str, flags: Mapping[str, str]) -> 
     if error.code is grpc.StatusCode.UNAVAILABLE and not error.facts:
         why = unreachable.why(error.message, address)
         err.print(f"[red]no gateway answers at {escape(address)}[/]: {escape(why)}")
-        err.print(escape(unreachable.advice(error.message, address)))
+        err.print(escape(unreachable.advice(why, address)))
     elif _is_no_gateway(error):
-        err.print(f"[red]what answers at {escape(address)} is no gateway[/]: {escape(error.message)}")
+        err.print(f"[red]what answers at {escape(address)} is no gateway, or an older one[/]")
     elif error.code is grpc.StatusCode.DEADLINE_EXCEEDED and not error.facts:  # gRPC itself ended the call
         err.print(f"[red]{error.code.name}[/] it took longer than --timeout allows")
     elif error.violations:

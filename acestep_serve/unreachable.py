@@ -6,7 +6,7 @@ from contextlib import suppress
 from acestep.client.channel import on_this_machine
 from acestep_serve.program import program, start
 
-PATIENCE_S = 1.0
+LISTENS_WITHIN_S = 1.0
 LAST_ERROR = "last error: "
 """Before what gRPC says of the last address that it tried."""
 NOBODY_THERE = {
@@ -45,17 +45,16 @@ def _listens(address: str) -> bool:
     host, _, port = address.rpartition(":")
     if not (port.isdecimal() and on_this_machine(address)):
         return False
-    with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), PATIENCE_S):
+    with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), LISTENS_WITHIN_S):
         return True
     return False
 
 
-def advice(message: str, address: str) -> str:
-    """What to try, after gRPC's `message`."""
+def advice(found: str, address: str) -> str:
+    """What to try, after what `why` has found."""
     host, colon, port = address.rpartition(":")
     if "://" not in address and not (colon and host and port.isdecimal()):
         return f"an address has a port: --address {address.strip(':')}:50050"
-    found = why(message, address)
     if found in OF_TLS:
         return OF_TLS[found]
     if found in NOT_TRUSTED.values():

@@ -2,29 +2,34 @@
 
 import errno
 import socket
+from contextlib import ExitStack
 
 PORTS_TRIED = 100
 
 
-def free_port_of_localhost() -> int:
-    """One that is free at both of its addresses. Raises `OSError` if there is none.
+def free_ports_of_localhost(count: int) -> list[int]:
+    """So many that are free at both of its addresses. Raises `OSError` if there are none.
 
     gRPC is content with either: who calls the other one would reach somebody else.
     """
-    for _ in range(PORTS_TRIED):
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
+    free = list[int]()
+    with ExitStack() as held:  # until all are found, or one would come twice
+        for _ in range(PORTS_TRIED + count):
+            probe = held.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
             if not is_taken_at_ipv6(port):
-                return port
-    raise OSError("no port is free at both addresses of localhost")
+                free.append(port)
+            if len(free) == count:
+                return free
+    raise OSError("no ports are free at both addresses of localhost")
 
 
 def is_taken_at_ipv6(port: int) -> bool:
     """Whether somebody has it there; not where there is no IPv6."""
     try:
-        with socket.socket(socket.AF_INET6) as second:
-            second.bind(("::1", port))
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", port))
     except OSError as error:
         return error.errno == errno.EADDRINUSE
     return False

@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from common.exposure import Exposure
 from common.health_service import HealthService
 from common.interceptors import CallInterceptor, Enter
-from common.ports import free_port_of_localhost
+from common.ports import free_ports_of_localhost
 from common.tls import TlsFiles, server_credentials
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,6 @@ SERVER_OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),  # two services on one port is a mistake, not a balancing scheme
 )
-FREE_PORTS_TRIED = 5
 OPEN = Exposure()
 """No TLS, and reflection: for a network where everybody may do everything."""
 
@@ -130,17 +129,8 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 def _listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
-    if address != "localhost:0":
-        return _bind(server, address, tls)
-    for _ in range(FREE_PORTS_TRIED - 1):
-        try:
-            return _bind(server, f"localhost:{free_port_of_localhost()}", tls)
-        except OSError:  # somebody else has taken it meanwhile
-            continue
-    return _bind(server, f"localhost:{free_port_of_localhost()}", tls)
-
-
-def _bind(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
+    if address == "localhost:0":
+        address = f"localhost:{free_ports_of_localhost(1)[0]}"
     credentials = None if tls is None else server_credentials(tls)
     try:
         if credentials is None:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -84,9 +85,9 @@ class SongFile:
     def discard(self) -> None:
         """Free what the file holds. Nothing can be done with it after that."""
         if self._work is None or self._work.done():
-            self._begin(self._free)
+            self._free_aside()
         else:  # a cancelled write goes on in its thread, and libsndfile must not be closed under it
-            self._work.add_done_callback(lambda _: self._begin(self._free))
+            self._work.add_done_callback(lambda _: self._free_aside())
 
     def _begin(self, function: Callable[..., Any], *arguments: Any) -> None:
         def work() -> Any:
@@ -114,6 +115,11 @@ class SongFile:
         handle = self._memory.fileno()
         if (peaks := os.pread(handle, HEADER_BYTES, 0).find(b"PEAK")) >= 0:
             os.pwrite(handle, bytes(4), peaks + PEAK_TIME)
+
+    def _free_aside(self) -> None:
+        """Hundreds of megabytes take tens of milliseconds, and the loop's own threads may be closing."""
+        if not self._memory.closed:
+            Thread(target=self._free).start()
 
     def _free(self) -> None:
         try:

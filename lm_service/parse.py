@@ -29,8 +29,8 @@ BLOCK_PATTERNS = (
     re.compile(r"<reasoning>(.*?)</reasoning>", re.S),
 )
 LYRICS_HEADER = re.compile(r"^(?:#\s*Languages?\s*\n[^\n]*\n\s*)?#\s*Lyri(?:cs?|s)?\s*\n", re.I)
-BROKEN_TAG = re.compile(r"\[[^\]]*$")
 LONGEST_WORD = 100
+BROKEN_TAG = re.compile(rf"\[[^\]\n]{{0,{LONGEST_WORD}}}$")
 TAGS = re.compile(r"\[[^\]]*\]")
 QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*\"""")
 WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")

@@ -112,15 +112,19 @@ def given_text(value: str | None) -> str:
 
 def _do_without_lm(wanted: Wish, params: GenerationParams) -> None:
     given_up = [name for name in LM_WISHES if getattr(params, name)]
-    if given_up and params.task_type not in SOURCE_TASKS:
+    if given_up and _task(params) not in SOURCE_TASKS:
         wanted.notes.append(f"no effect without a language model in llm_handler: {', '.join(given_up)}")
     wanted.request.lm.thinking = False
     wishes = wanted.request.lm.chain_of_thought
     wishes.use_cot_metas = wishes.use_cot_caption = wishes.use_cot_language = False
 
 
+def _task(params: GenerationParams) -> str:
+    return str(params.task_type).lower()
+
+
 def _set_task(wanted: Wish, params: GenerationParams) -> None:
-    request, task = wanted.request, str(params.task_type).lower()
+    request, task = wanted.request, _task(params)
     request.task = choice("task_type", params.task_type, music_pb2.Task, "TASK")
     instruction = (params.instruction or "").strip()
     if instruction not in ("", TEXT2MUSIC_INSTRUCTION):  # else the task has one of its own

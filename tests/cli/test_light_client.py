@@ -12,26 +12,29 @@ EXTRAS = """
 PROBE = f"import sys\nsys.modules.update(dict.fromkeys({EXTRAS}))\nfrom acestep_serve import cli\n"
 
 
-def test_the_command_starts_without_the_libraries_of_the_services() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE],
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    """`code` where only the client is installed."""
+    return subprocess.run(
+        [sys.executable, "-c", PROBE + code],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(f"sys.argv[1:] = {[*arguments]}\ncli.main()")
+
+
+def test_the_command_starts_without_the_libraries_of_the_services() -> None:
+    done = run("")
 
     assert done.returncode == 0, done.stderr
 
 
 def test_up_says_that_the_services_are_not_installed() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", f"{PROBE}sys.argv[1:] = ['up', '--models', 'models_micro']\ncli.main()"],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command("up", "--models", "models_micro")
 
     assert done.returncode == 1
     assert done.stderr == (
@@ -41,14 +44,7 @@ def test_up_says_that_the_services_are_not_installed() -> None:
 
 
 def test_generate_says_before_the_work_that_it_cannot_draw() -> None:
-    arguments = ["generate", "--caption", "x", "--picture", "--address", "localhost:1"]
-    done = subprocess.run(
-        [sys.executable, "-c", f"{PROBE}sys.argv[1:] = {arguments}\ncli.main()"],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command("generate", "--caption", "x", "--picture", "--address", "localhost:1")
 
     assert done.returncode == 2
     assert "needs matplotlib: pip install '.[picture]'" in done.stderr

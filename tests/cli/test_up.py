@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import torch
 
 from acestep_serve.system import check_device
 from common.health import is_serving
+from common.ports import free_ports_of_localhost
 from common.tls import TlsFiles
 from tests.cli.fake_service import wait_until_released
 from tests.common.pki import Authority
@@ -29,20 +29,12 @@ CHECKPOINTS = {
 }
 
 
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-
-
 class Site:
     """A folder with checkpoints of no content, fake services, and three free ports."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = dict(zip(MODULES, free_ports(3), strict=True))
+        self.ports = dict(zip(MODULES, free_ports_of_localhost(3), strict=True))
         for name, module in MODULES.items():
             (folder / module).mkdir()
             (folder / module / "__init__.py").touch()  # or the real package would be found first

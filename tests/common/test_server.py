@@ -79,19 +79,30 @@ async def test_a_watcher_in_the_middle_of_a_message_hears_the_last_of_it_and_is_
     assert writes == [SERVING, NOT_SERVING]
 
 
-async def test_a_port_that_is_taken_at_one_address_of_localhost_is_not_served_at_the_other(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    tried = list[int]()
-
-    def is_taken(port: int) -> bool:
-        tried.append(port)
-        return len(tried) < 3
-
-    monkeypatch.setattr(ports, "is_taken_at_ipv6", is_taken)
-
+async def test_a_free_port_of_localhost_is_served_at_both_of_its_addresses() -> None:
     async with serving("localhost:0", lambda server: None, []) as server:
-        assert server.port == tried[2]
+        server.welcome()
+        for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
+            async with grpc.aio.insecure_channel(f"{host}:{server.port}") as channel:
+                answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+                assert answer.status == SERVING
+
+
+async def test_the_health_of_a_service_that_is_not_here_is_not_found() -> None:
+    async with (
+        serving("localhost:0", lambda server: None, ["a.Service"]) as server,
+        grpc.aio.insecure_channel(f"localhost:{server.port}") as channel,
+    ):
+        request = health_pb2.HealthCheckRequest(service="b.Service")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await health_pb2_grpc.HealthStub(channel).Check(request)
+
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert "'b.Service'" in str(caught.value.details())
+
+
+def test_free_ports_are_as_many_as_asked_for() -> None:
+    assert len({*ports.free_ports_of_localhost(20)}) == 20
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")

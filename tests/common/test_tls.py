@@ -18,7 +18,7 @@ from acestep.lm.v1 import lm_service_pb2_grpc as rpc
 from common.channels import open_channel
 from common.exposure import Exposure
 from common.health import is_serving
-from common.ports import free_port_of_localhost
+from common.ports import free_ports_of_localhost
 from common.server import serving
 from common.tls import CERTIFICATE_EXPIRY, TlsError, TlsFiles
 from tests.common.pki import Authority
@@ -170,7 +170,7 @@ async def test_health_can_be_asked_at_a_plain_address_of_its_own_that_answers_no
     authority: Authority,
 ) -> None:
     files = authority.issue("server", ca=authority.ca)
-    port = free_port_of_localhost()
+    (port,) = free_ports_of_localhost(1)
     exposure = Exposure(
         tls_certificate=files.certificate,
         tls_key=files.key,

@@ -20,8 +20,10 @@ from dit_service.network.transformer import DiffusionTransformer, Row
 from dit_service.networks import load_dit
 from dit_service.text_encoder import TextEncoder
 from dit_service.vae import Vae
+from tests.dit import tensors
 from tests.dit.golden import CHECKPOINTS, MODELS
 from tests.dit.random_codec import random_codec
+from tests.dit.tensors import far
 
 pytestmark = [
     pytest.mark.gpu,
@@ -35,11 +37,7 @@ WORSE = 1.1
 
 
 def drawn(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(GPU)
-
-
-def far(found: Tensor, truth: Tensor) -> float:
-    return float((found.float() - truth).norm() / truth.norm())
+    return tensors.drawn(seed, *shape).to(GPU)
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 from diffusers import AutoencoderOobleck
-from torch import Tensor
 
 from dit_service.codec import oobleck
 from dit_service.codec.oobleck import Oobleck
 from dit_service.network.attention import EVERYWHERE, attend, spans
 from tests.dit.golden import assert_close
-from tests.dit.random_codec import random_codec
+from tests.dit.random_codec import published_latents, published_sound, small_codec
+from tests.dit.tensors import drawn, far
 
 triton = pytest.importorskip("triton", reason="no Triton: `make kernels` runs these tests")
 
@@ -56,26 +56,6 @@ class OfSize:
         return blocks
 
 
-def drawn(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def far(found: Tensor, truth: Tensor) -> float:
-    return float((found.float() - truth).norm() / truth.norm())
-
-
-def published_sound(network: Any, latents: Tensor) -> Tensor:
-    """`[samples, 2]` of `[frames, channels]`, by diffusers."""
-    sound: Tensor = network.decoder(latents.T[None])[0].T
-    return sound
-
-
-def published_latents(network: Any, sound: Tensor) -> Tensor:
-    """The mean `[frames, channels]` of `[samples, 2]`, by diffusers."""
-    mean: Tensor = network.encoder(sound.T[None]).chunk(2, dim=1)[0][0].T
-    return mean
-
-
 @pytest.fixture(params=PLACES)
 def convolutions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> OfSize:
     """The codec computes with our kernel, in one size of blocks."""
@@ -90,13 +70,7 @@ def convolutions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture(scope="module", params=[32, 128])
 def network(request: pytest.FixtureRequest) -> AutoencoderOobleck:
     """Narrow, or as wide at its end as the released one: there units are one kernel, before it two."""
-    return random_codec(
-        encoder_hidden_size=request.param,
-        decoder_channels=request.param,
-        decoder_input_channels=request.param // 2,
-        downsampling_ratios=[2, 4],
-        channel_multiples=[1, 2],
-    )
+    return small_codec(request.param)
 
 
 def test_sound_is_that_of_the_published_form(network: AutoencoderOobleck, convolutions: OfSize) -> None:

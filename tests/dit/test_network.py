@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from torch import Tensor
 
 from dit_service.network.attention import attend, spans
 from dit_service.network.transformer import DiffusionTransformer, Row
 from dit_service.networks import DitNetworks, load_dit
 from tests.dit.conftest import CPU
 from tests.dit.golden import CHECKPOINTS, MODELS, assert_close
+from tests.dit.tensors import drawn
 
 ROUNDING = 5e-6
 
@@ -23,10 +23,6 @@ def networks(request: pytest.FixtureRequest) -> DitNetworks:
 @pytest.fixture
 def network(networks: DitNetworks) -> DiffusionTransformer:
     return networks.transformer
-
-
-def drawn(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def rows_of(network: DiffusionTransformer, frames: Sequence[int], times: Sequence[float]) -> list[Row]:

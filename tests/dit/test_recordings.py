@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 from torch._dynamo.utils import counters
 
 from dit_service.network import recordings
@@ -18,6 +17,7 @@ from dit_service.network.transformer import DiffusionTransformer, Row
 from dit_service.networks import load_dit
 from tests.dit.conftest import CPU
 from tests.dit.golden import CHECKPOINTS, MODELS, assert_close
+from tests.dit.tensors import drawn
 
 ROUNDING = 5e-6
 TRACED = "eager"
@@ -35,10 +35,6 @@ def network() -> Iterator[DiffusionTransformer]:
 @pytest.fixture(scope="module")
 def fast(network: DiffusionTransformer) -> Recordings:
     return Recordings(load_dit(CHECKPOINTS / MODELS["base"], CPU, torch.float32).transformer, None, TRACED)
-
-
-def drawn(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def rows_of(

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bench.faults.farm import Farm, farm
-from tests.system.conftest import free_ports, is_free
+from common.ports import free_ports_of_localhost
+from tests.system.conftest import is_free
 
 
 def port_block(size: int = 8) -> int:
     """The first of so many free ports in a row."""
     while True:
-        (first,) = free_ports(1)
+        (first,) = free_ports_of_localhost(1)
         if first + size < 65_536 and all(is_free(first + offset) for offset in range(size)):
             return first
 

@@ -338,6 +338,7 @@ async def test_stages_whose_code_books_differ_are_an_error_in_the_log(
         waiting = asyncio.create_task(stages.until_ready())
         await until(lambda: "code book" in caplog.text)
         waiting.cancel()
+        await asyncio.wait({waiting})
     for stage in running:
         await stage.die()
 

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from acestep.lm.v1 import lm_service_pb2 as pb
 from acestep.lm.v1 import lm_service_pb2_grpc
-from common.ports import free_port_of_localhost
+from common.ports import free_ports_of_localhost
 from common.status import from_rpc_error
 from model_store.tiny import build
 
@@ -49,7 +49,7 @@ async def serving(channel: grpc.aio.Channel) -> bool:
 
 async def test_a_killed_engine_fails_its_calls_and_ends_the_service(tmp_path: Path) -> None:
     build(tmp_path / "models")
-    address = f"localhost:{free_port_of_localhost()}"
+    address = f"localhost:{free_ports_of_localhost(1)[0]}"
     settings = {"MODELS": str(tmp_path / "models"), "ADDRESS": address, "METRICS_PORT": "0"}
     settings |= {"CPU_THREADS": "1", "KV_CACHE_GIB": "0.5", "LOG_FORMAT": "text"}
     log = (tmp_path / "log").open("w")

@@ -59,6 +59,7 @@ def test_no_heading_is_left_in_the_lyrics(heading: str) -> None:
         ("[Verse]\n" + "a" * 4500, "[Verse]\n" + "a" * 4088),
         ("la la\n" * 2000, "la la\n" * 682 + "la"),
         ("a " * 2040 + "[Guitar solo, long]", ("a " * 2040).strip()),
+        ("[" + "a" * 5000, "[" + "a" * 4095),
     ],
 )
 def test_lyrics_longer_than_a_request_may_have_keep_the_words_that_fit(written: str, kept: str) -> None:

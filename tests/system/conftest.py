@@ -14,6 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from acestep.client import Client, connect
+from common.ports import free_ports_of_localhost
 from model_store.tiny import build
 from tests.system.collector import Collector, collecting
 
@@ -78,16 +79,6 @@ class System:
         )
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for item in sockets:
-        item.bind(("localhost", 0))
-    ports = [int(item.getsockname()[1]) for item in sockets]
-    for item in sockets:
-        item.close()
-    return ports
-
-
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
@@ -106,7 +97,7 @@ def system(
     tiny_models: Path, collector: Collector, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:
     run_dir = tmp_path_factory.mktemp("run")
-    gateway, lm, dit = free_ports(3)
+    gateway, lm, dit = free_ports_of_localhost(3)
     metrics = next(port for port in range(19_050, 60_000, 10) if all(is_free(port + i) for i in range(3)))
     serve = [sys.executable, "-m", "acestep_serve"]
     started = subprocess.run(
